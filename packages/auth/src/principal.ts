@@ -1,0 +1,33 @@
+/** Who is calling. Frozen; replaced whole at refresh, never changed in place. Anonymous is a principal too. */
+export interface Principal {
+  readonly kind: "anonymous" | "person" | "client" | "key";
+  /** Issuer URL, or the name of a users file's own issuer. A person is (`issuer`, `subject`). Empty for anonymous. */
+  readonly issuer: string;
+  readonly subject: string;
+  readonly client: string;
+  readonly scopes: ReadonlySet<string>;
+  /** Authentication context class, empty when the issuer says nothing. */
+  readonly acr: string;
+  /** When the person last authenticated, seconds since the epoch; 0 when unknown, which satisfies no freshness rule. */
+  readonly authTimeSeconds: number;
+  /** The provider's `sid`; empty when it has none. */
+  readonly sessionId: string;
+  /** The token's `jti`; empty when it has none. */
+  readonly tokenId: string;
+  /** When the credential ends, milliseconds since the epoch; `Infinity` when it does not. */
+  readonly expiresAtMs: number;
+}
+
+/** A caller without a credential. */
+export const ANONYMOUS: Principal = Object.freeze({
+  kind: "anonymous",
+  issuer: "",
+  subject: "",
+  client: "",
+  scopes: new Set<string>(),
+  acr: "",
+  authTimeSeconds: 0,
+  sessionId: "",
+  tokenId: "",
+  expiresAtMs: Number.POSITIVE_INFINITY,
+});
