@@ -1,0 +1,144 @@
+import { z } from "zod";
+import { bucketFields, limitSchema, windowFields } from "./limit-schema.ts";
+import { bytes, count, milliseconds, name } from "./units.ts";
+
+const socketLimitFields = {
+  class: z
+    .enum(["text", "binary", "control", "message"])
+    .default("message")
+    .describe("Which messages are counted; `message` is text and binary together."),
+  from: z.enum(["client", "upstream"]).default("client").describe("Whose messages are counted."),
+  per: z
+    .enum(["connection", "user", "address", "route"])
+    .default("connection")
+    .describe("Whose usage is counted."),
+  cost: z
+    .enum(["message", "byte"])
+    .default("message")
+    .describe("What is counted: messages, or payload bytes."),
+  exceed: z
+    .enum(["delay", "drop", "close"])
+    .default("close")
+    .describe(
+      "What happens to a message over the limit: stop reading until it may pass, leave it out, or end the socket with 4429.",
+    ),
+};
+
+const socketLimitSchema = z.discriminatedUnion("kind", [
+  z.strictObject({ ...bucketFields, ...socketLimitFields }),
+  z.strictObject({ ...windowFields, ...socketLimitFields }),
+]);
+export type SocketLimitConfig = z.output<typeof socketLimitSchema>;
+
+const webSocketSchema = z.strictObject({
+  classes: z
+    .enum(["opcode"])
+    .default("opcode")
+    .describe(
+      "How messages are told apart: by WebSocket opcode into `text`, `binary` and `control`.",
+    ),
+  limits: z
+    .array(socketLimitSchema)
+    .default([])
+    .describe("Limits on messages, beside the route's limits on the handshake."),
+  maxMessageBytes: bytes(1_048_576, { min: 1, max: 1_073_741_824 }).describe(
+    "Payload of one message over all its frames; more ends the socket.",
+  ),
+  maxFragments: count(1, 1_000_000, 1_024).describe(
+    "Frames of one message (fragment flood); more ends the socket.",
+  ),
+  maxBufferedBytes: bytes(262_144, { min: 16_384, max: 67_108_864 }).describe(
+    "Bytes that wait for a slow reader, above what the kernel holds; more ends the socket with 4503.",
+  ),
+  maxEarlyBytes: bytes(65_536, { min: 0, max: 1_048_576 }).describe(
+    "Client bytes that may arrive before the upstream accepted the handshake.",
+  ),
+  maxDelayMs: milliseconds(5_000).describe(
+    "Longest pause of reading by `delay`; then the limit closes the socket.",
+  ),
+  idleTimeoutMs: milliseconds(120_000).describe(
+    "A client that sends nothing for so long, pongs included, is gone.",
+  ),
+  pingIntervalMs: milliseconds(30_000).describe(
+    "How often the gateway pings a silent client; its pongs are not relayed.",
+  ),
+  closeProfile: z
+    .enum(["tidegate", "standard"])
+    .default("tidegate")
+    .describe(
+      "Close codes: Tidegate's own 44xx and 45xx, or only those of RFC 6455 (1008, 1009, 1012, 1013).",
+    ),
+});
+export type WebSocketConfig = z.output<typeof webSocketSchema>;
+
+const authSchema = z.strictObject({
+  by: z
+    .array(name)
+    .min(1)
+    .describe("Names under `identity`; any of them may vouch for the caller."),
+  scopes: z
+    .array(z.string().regex(/^[!#-[\]-~]+$/))
+    .default([])
+    .describe("Scopes that the credential must have, all of them."),
+  acr: z
+    .array(z.string().min(1))
+    .default([])
+    .describe("Authentication levels, any of which suffices (RFC 9470)."),
+  maxAgeSeconds: z
+    .int()
+    .min(0)
+    .max(31_622_400)
+    .optional()
+    .describe("Longest time since the person signed in, seconds."),
+});
+
+export const routeSchema = z.strictObject({
+  path: z
+    .string()
+    .regex(/^\//, "begins with /")
+    .describe("Pattern: `*` is one segment, a trailing `**` the rest. Case-sensitive."),
+  methods: z
+    .array(z.string().regex(/^[A-Z]+$/, "upper-case method names"))
+    .min(1)
+    .optional()
+    .describe(
+      "Methods served here; HEAD comes with GET. Default: every method, or none beside the handshake where `websocket` is set.",
+    ),
+  hosts: z
+    .array(z.string().min(1))
+    .min(1)
+    .optional()
+    .describe("Serve only under these host names. Default: all that the listener serves."),
+  to: name.describe("Name under `upstreams`."),
+  auth: z
+    .union([z.literal("none"), authSchema])
+    .describe('Who may call: `by` names issuers. `"none"` lets everybody in.'),
+  limits: z
+    .array(limitSchema)
+    .default([])
+    .describe("Limits on requests and handshakes; all must admit, or nothing is charged."),
+  maxBodyBytes: bytes(10_485_760, { min: 0, max: 1_099_511_627_776 }).describe(
+    "Request body; more gets 413.",
+  ),
+  minBodyBytesPerSecond: count(0, 1_000_000_000, 240).describe(
+    "Slowest upload that is waited for, after 5 s of grace (slow POST attack); 0 waits for ever.",
+  ),
+  allowEncoded: z
+    .array(z.enum(["/", "\\", ";"]))
+    .default([])
+    .describe(
+      "Characters that may stand percent-encoded (`;` also bare) in paths of this route. Everywhere else they get 400.",
+    ),
+  origins: z
+    .array(z.url({ protocol: /^https?$/ }))
+    .default([])
+    .describe("Web origins that may call with ambient credentials, beside that of `publicUrl`."),
+  forwardAuthorization: z
+    .boolean()
+    .default(false)
+    .describe("Whether the upstream sees the caller's own Authorization field."),
+  websocket: webSocketSchema
+    .optional()
+    .describe("Offer WebSocket upgrades here, with these rules for their messages."),
+});
+export type RouteConfig = z.output<typeof routeSchema>;

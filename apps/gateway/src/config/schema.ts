@@ -1,0 +1,142 @@
+import { z } from "zod";
+import { identitySchema } from "./identity-schema.ts";
+import { limitSchema } from "./limit-schema.ts";
+import { routeSchema } from "./route-schema.ts";
+import { upstreamSchema } from "./upstream-schema.ts";
+import { count, milliseconds, bytes, name } from "./units.ts";
+
+/**
+ * The whole configuration: type, range, unit, default and one line of documentation for every key.
+ * `docs/config.md` is generated from here. What several keys must be together is in `cross-check.ts`.
+ */
+export const configSchema = z.strictObject({
+  listen: z
+    .strictObject({
+      port: z
+        .int()
+        .min(0)
+        .max(65_535)
+        .default(8080)
+        .describe("TCP port of the public listener; 0 takes a free one."),
+      host: z
+        .string()
+        .min(1)
+        .default("127.0.0.1")
+        .describe("Address to listen on. Loopback unless you say otherwise."),
+      publicUrl: z
+        .url({ protocol: /^https?$/ })
+        .optional()
+        .describe(
+          "How people reach the gateway. Redirects, the default Origin and the assertion's issuer come from it. Default: `http://localhost:<port>`.",
+        ),
+      hosts: z
+        .array(z.string().min(1))
+        .default([])
+        .describe(
+          "Further host names that are served, beside the one of `publicUrl` and the loopback names. Anything else gets 421 (DNS rebinding).",
+        ),
+      trustedProxies: z
+        .array(z.string().min(1))
+        .default([])
+        .describe(
+          "CIDR ranges of proxies in front whose forwarding fields are believed. Empty: nobody's.",
+        ),
+      maxConnections: count(1, 1_000_000, 10_000).describe(
+        "Client connections at once; further ones are closed at once.",
+      ),
+      maxRequestsInFlight: count(1, 1_000_000, 4_096).describe(
+        "Requests and handshakes being served at once; further ones get 503.",
+      ),
+      headerTimeoutMs: milliseconds(10_000).describe(
+        "How long a request's head may take to arrive (slow header attack).",
+      ),
+      idleTimeoutMs: milliseconds(65_000).describe(
+        "How long a kept connection may stay silent between requests.",
+      ),
+      maxHeaderBytes: bytes(16_384, { min: 1_024, max: 1_048_576 }).describe(
+        "Request line and fields together; more gets 431.",
+      ),
+      maxTargetBytes: bytes(8_192, { min: 64, max: 65_536 }).describe(
+        "Request target; longer gets 414.",
+      ),
+    })
+    .prefault({})
+    .describe("The public listener."),
+  admin: z
+    .strictObject({
+      port: z
+        .int()
+        .min(0)
+        .max(65_535)
+        .default(9090)
+        .describe("TCP port of the admin listener; 0 takes a free one."),
+      host: z.string().min(1).default("127.0.0.1").describe("Address of the admin listener."),
+    })
+    .prefault({})
+    .describe(
+      "The admin listener: metrics and health for operators, behind a bearer token kept in the data folder.",
+    ),
+  dataFolder: z
+    .string()
+    .min(1)
+    .default(".tidegate")
+    .describe(
+      "Keys, tokens and databases of the gateway; mode 0700. Relative to the configuration file.",
+    ),
+  identity: z
+    .record(name, identitySchema)
+    .default({})
+    .describe("Issuers that may say who is calling, by the name that routes use."),
+  upstreams: z
+    .record(name, upstreamSchema)
+    .default({})
+    .describe(
+      "What is behind the gateway, by name. The name is the audience of the forwarded assertion.",
+    ),
+  limits: z
+    .array(limitSchema)
+    .default([])
+    .describe(
+      'Limits that hold on every route, beside the route\'s own. Only `per: "address"` and `per: "route"`.',
+    ),
+  routes: z
+    .array(routeSchema)
+    .min(1)
+    .describe("What is served. The most specific path wins, never the order."),
+  record: z
+    .strictObject({
+      level: z
+        .enum(["debug", "info", "warn", "error"])
+        .default("info")
+        .describe("Least severity that is written."),
+      requests: z.boolean().default(true).describe("One line per request and per ended socket."),
+      destination: z
+        .string()
+        .min(1)
+        .default("stdout")
+        .describe("`stdout`, or a file that is appended to."),
+      maxBufferedBytes: bytes(1_048_576, { min: 65_536, max: 268_435_456 }).describe(
+        "Log lines waiting for a slow destination; further lines are dropped and counted.",
+      ),
+    })
+    .prefault({})
+    .describe("What is written down."),
+  shutdown: z
+    .strictObject({
+      drainTimeoutMs: milliseconds(10_000).describe(
+        "How long running requests may finish after a stop was asked for; then they are cut.",
+      ),
+    })
+    .prefault({})
+    .describe("How the gateway stops."),
+});
+
+/** What a person writes. */
+export type GatewayConfigInput = z.input<typeof configSchema>;
+/** What the gateway runs on: every default filled in, frozen. */
+export type GatewayConfig = z.output<typeof configSchema>;
+
+export type { IdentityConfig } from "./identity-schema.ts";
+export type { LimitConfig } from "./limit-schema.ts";
+export type { RouteConfig, WebSocketConfig, SocketLimitConfig } from "./route-schema.ts";
+export type { UpstreamConfig } from "./upstream-schema.ts";

@@ -1,0 +1,31 @@
+import type { Principal } from "@tidegate/auth";
+import type { RequestHead } from "../accept/request-head.ts";
+import type { Peer } from "../judge/call.ts";
+import type { Refusal } from "../judge/refusal.ts";
+import type { Route } from "../route/route.ts";
+
+/** What a credential came to. */
+export interface Identity {
+  readonly principal: Principal;
+  /**
+   * Stands for the credential in memories (the assertion's, for one): a digest, never the credential's text.
+   * Empty for anonymous callers.
+   */
+  readonly fingerprint: string;
+}
+
+/** Step 5 of the road: who is calling. */
+export interface Identifier {
+  /**
+   * Synchronous whenever the credential is remembered, absent or malformed; a promise when it must be verified.
+   * @returns the identity, or undefined after `refusal` was filled. A promise must only be awaited with the
+   *   connection's `signal`: when the client leaves, what can be stopped is stopped.
+   */
+  identify(
+    request: { readonly head: RequestHead; readonly route: Route; readonly peer: Peer },
+    refusal: Refusal,
+    signal: AbortSignal,
+  ): Identity | undefined | Promise<Identity | undefined>;
+  /** Whether every issuer can verify now; for `/readyz`. */
+  readonly isReady: boolean;
+}

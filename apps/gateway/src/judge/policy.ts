@@ -1,0 +1,30 @@
+import type { Call } from "./call.ts";
+import type { Refusal } from "./refusal.ts";
+import type { PENDING, Verdict } from "./verdict.ts";
+
+/** The places on the road where policies stand, in the one order of judging. */
+export const STAGES = ["address", "identity", "principal", "body", "capacity"] as const;
+export type Stage = (typeof STAGES)[number];
+
+/**
+ * How an admitted call ended, told to every policy that admitted it.
+ * `refused-later`: a later policy refused, so what this one charged to the principal is given back.
+ * `failed`: the upstream did not answer well. `lost`: the client or the connection went away.
+ */
+export type Outcome = "done" | "refused-later" | "failed" | "lost";
+
+/**
+ * One rule on the road, the same for requests, handshakes and messages.
+ *
+ * `judge` never throws and allocates nothing when it admits: it stands on the message path. What it wants to
+ * say about a refusal it writes into `refusal`, which belongs to the caller and is valid until the next call.
+ */
+export interface Policy {
+  readonly stage: Stage;
+  /** @returns a verdict, or `PENDING` when the answer takes a wait */
+  judge(call: Call, refusal: Refusal): Verdict | typeof PENDING;
+  /** Called only after `PENDING`. A socket stops reading meanwhile, so that order is kept. */
+  pending?(call: Call, refusal: Refusal, signal: AbortSignal): Promise<Verdict>;
+  /** Called exactly once for every call that this policy admitted. */
+  release?(call: Call, outcome: Outcome): void;
+}
