@@ -1,6 +1,11 @@
 import { z } from "zod";
+import { parsePathPattern } from "../route/path-pattern.ts";
+import { hostName } from "./address.ts";
+import type { Frozen } from "./frozen.ts";
+import { limitName } from "./limit-name.ts";
 import { bucketFields, limitSchema, windowFields } from "./limit-schema.ts";
 import { bytes, count, milliseconds, name } from "./units.ts";
+import { origin } from "./url.ts";
 
 const socketLimitFields = {
   class: z
@@ -24,11 +29,15 @@ const socketLimitFields = {
     ),
 };
 
-const socketLimitSchema = z.discriminatedUnion("kind", [
-  z.strictObject({ ...bucketFields, ...socketLimitFields }),
-  z.strictObject({ ...windowFields, ...socketLimitFields }),
-]);
-export type SocketLimitConfig = z.output<typeof socketLimitSchema>;
+const socketLimitSchema = z
+  .discriminatedUnion("kind", [
+    z.strictObject({ ...bucketFields, ...socketLimitFields }),
+    z.strictObject({ ...windowFields, ...socketLimitFields }),
+  ])
+  .transform((limit) => ({ ...limit, name: limitName(limit) }));
+
+/** A limit on the messages of a socket, with its name filled in. */
+export type SocketLimitConfig = Frozen<z.output<typeof socketLimitSchema>>;
 
 const webSocketSchema = z.strictObject({
   classes: z
@@ -69,17 +78,20 @@ const webSocketSchema = z.strictObject({
       "Close codes: Tidegate's own 44xx and 45xx, or only those of RFC 6455 (1008, 1009, 1012, 1013).",
     ),
 });
-export type WebSocketConfig = z.output<typeof webSocketSchema>;
+export type WebSocketConfig = Frozen<z.output<typeof webSocketSchema>>;
+
+// RFC 6749 §3.3.
+const scope = z
+  .string()
+  .regex(/^[!#-[\]-~]+$/, "is not a scope")
+  .meta({ rule: "printable ASCII without space, quote and backslash" });
 
 const authSchema = z.strictObject({
   by: z
     .array(name)
     .min(1)
     .describe("Names under `identity`; any of them may vouch for the caller."),
-  scopes: z
-    .array(z.string().regex(/^[!#-[\]-~]+$/))
-    .default([])
-    .describe("Scopes that the credential must have, all of them."),
+  scopes: z.array(scope).default([]).describe("Scopes that the credential must have, all of them."),
   acr: z
     .array(z.string().min(1))
     .default([])
@@ -89,23 +101,38 @@ const authSchema = z.strictObject({
     .min(0)
     .max(31_622_400)
     .optional()
-    .describe("Longest time since the person signed in, seconds."),
+    .meta({ unit: "seconds" })
+    .describe("Longest time since the person signed in."),
 });
+
+const method = z
+  .string()
+  .regex(/^[A-Z][A-Z-]{0,31}$/, "is not a method name")
+  .refine(
+    (text) => text !== "TRACE" && text !== "CONNECT",
+    "is never served: it is refused on every route",
+  )
+  .meta({ rule: "upper-case method names other than TRACE and CONNECT" });
 
 export const routeSchema = z.strictObject({
   path: z
     .string()
-    .regex(/^\//, "begins with /")
+    .superRefine((pattern, context) => {
+      const parsed = parsePathPattern(pattern);
+      if (!parsed.ok)
+        context.addIssue({ code: "custom", message: `cannot match: ${parsed.reason}` });
+    })
+    .meta({ rule: "a pattern such as `/tasks/*` or `/tasks/**`" })
     .describe("Pattern: `*` is one segment, a trailing `**` the rest. Case-sensitive."),
   methods: z
-    .array(z.string().regex(/^[A-Z]+$/, "upper-case method names"))
+    .array(method)
     .min(1)
     .optional()
     .describe(
       "Methods served here; HEAD comes with GET. Default: every method, or none beside the handshake where `websocket` is set.",
     ),
   hosts: z
-    .array(z.string().min(1))
+    .array(hostName)
     .min(1)
     .optional()
     .describe("Serve only under these host names. Default: all that the listener serves."),
@@ -120,17 +147,17 @@ export const routeSchema = z.strictObject({
   maxBodyBytes: bytes(10_485_760, { min: 0, max: 1_099_511_627_776 }).describe(
     "Request body; more gets 413.",
   ),
-  minBodyBytesPerSecond: count(0, 1_000_000_000, 240).describe(
+  minBodyBytesPerSecond: count(0, 1_000_000_000, 240, "bytes per second").describe(
     "Slowest upload that is waited for, after 5 s of grace (slow POST attack); 0 waits for ever.",
   ),
-  allowEncoded: z
-    .array(z.enum(["/", "\\", ";"]))
+  allowInPath: z
+    .array(z.enum(["%2F", "%5C", ";", "//"]))
     .default([])
     .describe(
-      "Characters that may stand percent-encoded (`;` also bare) in paths of this route. Everywhere else they get 400.",
+      "What may stand in paths of this route although servers read it in different ways: encoded slash and backslash, `;` parameters, empty segments. Everywhere else they get 400.",
     ),
   origins: z
-    .array(z.url({ protocol: /^https?$/ }))
+    .array(origin(["https", "http"]))
     .default([])
     .describe("Web origins that may call with ambient credentials, beside that of `publicUrl`."),
   forwardAuthorization: z
@@ -141,4 +168,4 @@ export const routeSchema = z.strictObject({
     .optional()
     .describe("Offer WebSocket upgrades here, with these rules for their messages."),
 });
-export type RouteConfig = z.output<typeof routeSchema>;
+export type RouteConfig = Frozen<z.output<typeof routeSchema>>;

@@ -1,9 +1,12 @@
 import { z } from "zod";
+import { addressRange, hostName, listenHost } from "./address.ts";
+import type { Frozen } from "./frozen.ts";
 import { identitySchema } from "./identity-schema.ts";
 import { limitSchema } from "./limit-schema.ts";
 import { routeSchema } from "./route-schema.ts";
 import { upstreamSchema } from "./upstream-schema.ts";
-import { count, milliseconds, bytes, name } from "./units.ts";
+import { bytes, count, milliseconds, name, tcpPort } from "./units.ts";
+import { origin } from "./url.ts";
 
 /**
  * The whole configuration: type, range, unit, default and one line of documentation for every key.
@@ -12,31 +15,23 @@ import { count, milliseconds, bytes, name } from "./units.ts";
 export const configSchema = z.strictObject({
   listen: z
     .strictObject({
-      port: z
-        .int()
-        .min(0)
-        .max(65_535)
-        .default(8080)
-        .describe("TCP port of the public listener; 0 takes a free one."),
-      host: z
-        .string()
-        .min(1)
+      port: tcpPort(8080).describe("TCP port of the public listener; 0 takes a free one."),
+      host: listenHost
         .default("127.0.0.1")
         .describe("Address to listen on. Loopback unless you say otherwise."),
-      publicUrl: z
-        .url({ protocol: /^https?$/ })
+      publicUrl: origin(["https", "http"])
         .optional()
         .describe(
           "How people reach the gateway. Redirects, the default Origin and the assertion's issuer come from it. Default: `http://localhost:<port>`.",
         ),
       hosts: z
-        .array(z.string().min(1))
+        .array(hostName)
         .default([])
         .describe(
           "Further host names that are served, beside the one of `publicUrl` and the loopback names. Anything else gets 421 (DNS rebinding).",
         ),
       trustedProxies: z
-        .array(z.string().min(1))
+        .array(addressRange)
         .default([])
         .describe(
           "CIDR ranges of proxies in front whose forwarding fields are believed. Empty: nobody's.",
@@ -64,13 +59,18 @@ export const configSchema = z.strictObject({
     .describe("The public listener."),
   admin: z
     .strictObject({
-      port: z
-        .int()
-        .min(0)
-        .max(65_535)
-        .default(9090)
-        .describe("TCP port of the admin listener; 0 takes a free one."),
-      host: z.string().min(1).default("127.0.0.1").describe("Address of the admin listener."),
+      port: tcpPort(9090).describe("TCP port of the admin listener; 0 takes a free one."),
+      host: listenHost
+        .default("127.0.0.1")
+        .describe(
+          "Address of the admin listener. Beyond loopback only with `dangerouslyListenBeyondLoopback`.",
+        ),
+      dangerouslyListenBeyondLoopback: z
+        .boolean()
+        .default(false)
+        .describe(
+          "Lets other machines reach the admin listener. It speaks plain HTTP: whoever sees its traffic has its token.",
+        ),
     })
     .prefault({})
     .describe(
@@ -133,8 +133,8 @@ export const configSchema = z.strictObject({
 
 /** What a person writes. */
 export type GatewayConfigInput = z.input<typeof configSchema>;
-/** What the gateway runs on: every default filled in, frozen. */
-export type GatewayConfig = z.output<typeof configSchema>;
+/** What the gateway runs on: every default filled in, file paths absolute, frozen. */
+export type GatewayConfig = Frozen<z.output<typeof configSchema>>;
 
 export type { IdentityConfig } from "./identity-schema.ts";
 export type { LimitConfig } from "./limit-schema.ts";

@@ -1,9 +1,11 @@
 import { z } from "zod";
+import type { Frozen } from "./frozen.ts";
 import { bytes, count, milliseconds } from "./units.ts";
+import { origin } from "./url.ts";
 
 export const upstreamSchema = z.strictObject({
   targets: z
-    .array(z.url({ protocol: /^http$/ }))
+    .array(origin(["http"]))
     .min(1)
     .describe("Origins such as `http://127.0.0.1:4103`; several are used in turn."),
   connectTimeoutMs: milliseconds(3_000).describe("How long a TCP connection may take to open."),
@@ -13,14 +15,9 @@ export const upstreamSchema = z.strictObject({
   idleTimeoutMs: milliseconds(60_000).describe(
     "How long an answer or an upload may stall between two bytes.",
   ),
-  totalTimeoutMs: z
-    .int()
-    .min(0)
-    .max(86_400_000)
-    .default(0)
-    .describe(
-      "How long one exchange may take in all; 0 means no bound (long downloads, server-sent events).",
-    ),
+  totalTimeoutMs: milliseconds(0, { min: 0 }).describe(
+    "How long one exchange may take in all; 0 means no bound (long downloads, server-sent events).",
+  ),
   keepAliveMs: milliseconds(20_000).describe(
     "How long an unused connection is kept. Keep it below the target's own idle timeout.",
   ),
@@ -37,4 +34,4 @@ export const upstreamSchema = z.strictObject({
     "Status line and fields of an answer; more is a bad answer (502).",
   ),
 });
-export type UpstreamConfig = z.output<typeof upstreamSchema>;
+export type UpstreamConfig = Frozen<z.output<typeof upstreamSchema>>;

@@ -1,0 +1,69 @@
+import type { GatewayConfigInput } from "./schema.ts";
+
+/**
+ * Types a configuration while it is written. Nothing is checked here: the gateway checks the whole file when it
+ * loads it, whatever language it is in.
+ */
+export function defineGateway(config: GatewayConfigInput): GatewayConfigInput {
+  return config;
+}
+
+type Issuer = NonNullable<GatewayConfigInput["identity"]>[string];
+type OidcIssuer = Extract<Issuer, { kind: "oidc" }>;
+type UsersFile = Extract<Issuer, { kind: "users-file" }>;
+
+/** An OpenID provider whose access tokens are accepted. */
+export function oidc(options: Omit<OidcIssuer, "kind">): OidcIssuer {
+  return { kind: "oidc", ...options };
+}
+
+/** People with passwords in a file, for HTTP Basic. */
+export function usersFile(options: Omit<UsersFile, "kind">): UsersFile {
+  return { kind: "users-file", ...options };
+}
+
+/** How fast a bucket refills: `count` in `seconds`. */
+export interface Rate {
+  readonly count: number;
+  readonly seconds: number;
+}
+
+export const perSecond = (count: number): Rate => ({ count, seconds: 1 });
+export const perMinute = (count: number): Rate => ({ count, seconds: 60 });
+export const perHour = (count: number): Rate => ({ count, seconds: 3_600 });
+
+type Cost = "request" | "message" | "byte";
+
+/**
+ * What both kinds of limit have, on requests and on messages alike. `Unit` is only as wide as what was written, so that
+ * `cost: "message"` fits a socket's limits alone, and a limit without `cost` fits both places.
+ */
+interface LimitOptions<Unit extends Cost> {
+  readonly per?: "user" | "address" | "connection" | "route";
+  readonly cost?: Unit;
+  readonly name?: string;
+}
+
+interface BucketOptions<Unit extends Cost> extends LimitOptions<Unit> {
+  readonly rate: Rate;
+  readonly burst: number;
+}
+
+interface WindowOptions<Unit extends Cost> extends LimitOptions<Unit> {
+  readonly limit: number;
+  readonly seconds: number;
+}
+
+/** Token bucket: the cost admitted in any (s, t] is at most `burst + rate × (t − s)`. */
+export function bucket<Unit extends Cost = "byte">(
+  options: BucketOptions<Unit>,
+): BucketOptions<Unit> & { readonly kind: "bucket" } {
+  return { kind: "bucket", ...options };
+}
+
+/** Strict sliding window: the cost admitted in any (t − `seconds`, t] is at most `limit`. */
+export function window<Unit extends Cost = "byte">(
+  options: WindowOptions<Unit>,
+): WindowOptions<Unit> & { readonly kind: "window" } {
+  return { kind: "window", ...options };
+}

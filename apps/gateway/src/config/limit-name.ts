@@ -1,0 +1,35 @@
+/** What a limit needs to have for a name to be made of it. */
+export type NameableLimit = (
+  | {
+      readonly kind: "bucket";
+      readonly rate: { readonly count: number; readonly seconds: number };
+      readonly burst: number;
+    }
+  | { readonly kind: "window"; readonly limit: number; readonly seconds: number }
+) & {
+  readonly per: string;
+  readonly cost: string;
+  readonly name?: string | undefined;
+  /** Sockets only. */
+  readonly class?: string;
+  readonly from?: string;
+};
+
+/**
+ * What the `RateLimit` fields, metrics and logs call a limit: its own name, or one made of all that tells it apart,
+ * such as `user-100-per-60s-burst-100` or `connection-client-text-bytes-5-per-1s`. Two limits of one place get the same
+ * made name only when they are the same limit twice.
+ */
+export function limitName(limit: NameableLimit): string {
+  if (limit.name !== undefined) return limit.name;
+  const numbers =
+    limit.kind === "bucket"
+      ? `${amount(limit.rate.count)}-per-${amount(limit.rate.seconds)}s-burst-${amount(limit.burst)}`
+      : `${amount(limit.limit)}-in-${amount(limit.seconds)}s`;
+  return [limit.per, limit.from, limit.class, limit.cost === "byte" ? "bytes" : undefined, numbers]
+    .filter((part) => part !== undefined)
+    .join("-");
+}
+
+// A name has no dots: 0.5 is written 0p5.
+const amount = (value: number): string => String(value).replace(".", "p").replace("e-", "em");
