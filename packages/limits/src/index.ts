@@ -1,0 +1,20 @@
+export {
+  DEFAULT_MAX_KEYS,
+  problemsOf,
+  type BucketDefinition,
+  type LimitDefinition,
+  type WindowDefinition,
+} from "./limit-definition.ts";
+export {
+  createLimitReport,
+  createReservation,
+  MAX_LIMITS_AT_ONCE,
+  NO_HANDLE,
+  OUTCOME,
+  type Limiter,
+  type LimiterStatistics,
+  type LimitReport,
+  type Outcome,
+  type Reservation,
+} from "./limiter.ts";
+export { createLimiter, DEFAULT_MAX_HANDLES, DEFAULT_RESERVATION_MS } from "./create-limiter.ts";

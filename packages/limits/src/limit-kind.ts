@@ -1,0 +1,175 @@
+import assert from "node:assert/strict";
+import {
+  bucketResetTicks,
+  bucketShortage,
+  chargeBucket,
+  initBucket,
+  isBucketIdle,
+  openInBucket,
+  refundBucket,
+  remainingInBucket,
+  settleBucket,
+} from "./bucket.ts";
+import { KIND, type LimitPlan } from "./limit-plan.ts";
+import {
+  chargeWindowExact,
+  initWindowExact,
+  isWindowExactIdle,
+  refundWindowExact,
+  remainingInWindowExact,
+  windowExactResetTicks,
+  windowExactShortage,
+} from "./window-exact.ts";
+import {
+  chargeWindowSub,
+  initWindowSub,
+  isWindowSubIdle,
+  refundWindowSub,
+  remainingInWindowSub,
+  repairWindowSub,
+  windowSubResetTicks,
+  windowSubShortage,
+} from "./window-sub.ts";
+
+/*
+ * One switch per question, so that a new kind is found by the compiler in every place it must be answered.
+ * All are called with the record locked. `now` is in ticks.
+ */
+
+/** Ticks to wait before `cost` (at most the capacity) fits; 0 or less when it fits now. */
+export function shortageOf(plan: LimitPlan, record: number, cost: number, now: number): number {
+  switch (plan.kind) {
+    case KIND.bucket:
+      return bucketShortage(plan, record, cost, now);
+    case KIND.windowExact:
+      return windowExactShortage(plan, record, cost, now);
+    case KIND.windowSub:
+      return windowSubShortage(plan, record, cost, now);
+    default:
+      return unknownKind(plan.kind);
+  }
+}
+
+/** Spends `cost`, which must fit. Returns the kind's note of when it was booked (windows). */
+export function charge(plan: LimitPlan, record: number, cost: number, now: number): number {
+  switch (plan.kind) {
+    case KIND.bucket:
+      chargeBucket(plan, record, cost, now);
+      return 0;
+    case KIND.windowExact:
+      return chargeWindowExact(plan, record, cost, now);
+    case KIND.windowSub:
+      return chargeWindowSub(plan, record, cost, now);
+    default:
+      return unknownKind(plan.kind);
+  }
+}
+
+/** As `charge`, for units that may be refunded. */
+export function chargeRefundable(
+  plan: LimitPlan,
+  record: number,
+  cost: number,
+  now: number,
+): number {
+  const bookedAt = charge(plan, record, cost, now);
+  return plan.kind === KIND.bucket ? openInBucket(plan, record, cost, now) : bookedAt;
+}
+
+export function settle(
+  plan: LimitPlan,
+  record: number,
+  cost: number,
+  bookedAt: number,
+  now: number,
+): void {
+  // A window's units are spent where they were booked; nothing is held open for them.
+  if (plan.kind === KIND.bucket) settleBucket(plan, record, cost, bookedAt, now);
+}
+
+export function refund(
+  plan: LimitPlan,
+  record: number,
+  cost: number,
+  bookedAt: number,
+  now: number,
+): void {
+  switch (plan.kind) {
+    case KIND.bucket:
+      refundBucket(plan, record, cost, bookedAt, now);
+      break;
+    case KIND.windowExact:
+      refundWindowExact(plan, record, cost, bookedAt);
+      break;
+    case KIND.windowSub:
+      refundWindowSub(plan, record, cost, bookedAt, now);
+      break;
+  }
+}
+
+/** Whole units left. */
+export function remainingOf(plan: LimitPlan, record: number, now: number): number {
+  switch (plan.kind) {
+    case KIND.bucket:
+      return remainingInBucket(plan, record, now);
+    case KIND.windowExact:
+      return remainingInWindowExact(plan, record, now);
+    case KIND.windowSub:
+      return remainingInWindowSub(plan, record, now);
+    default:
+      return unknownKind(plan.kind);
+  }
+}
+
+/** Ticks until the whole capacity is back if nothing more is spent. */
+export function resetTicksOf(plan: LimitPlan, record: number, now: number): number {
+  switch (plan.kind) {
+    case KIND.bucket:
+      return bucketResetTicks(plan, record, now);
+    case KIND.windowExact:
+      return windowExactResetTicks(plan, record, now);
+    case KIND.windowSub:
+      return windowSubResetTicks(plan, record, now);
+    default:
+      return unknownKind(plan.kind);
+  }
+}
+
+/** Whether the record limits nobody, so that dropping it changes no decision. */
+export function isIdle(plan: LimitPlan, record: number, now: number): boolean {
+  switch (plan.kind) {
+    case KIND.bucket:
+      return isBucketIdle(plan, record, now);
+    case KIND.windowExact:
+      return isWindowExactIdle(plan, record, now);
+    case KIND.windowSub:
+      return isWindowSubIdle(plan, record, now);
+    default:
+      return unknownKind(plan.kind);
+  }
+}
+
+/** Makes the record's own words say "nothing spent". */
+export function initRecord(plan: LimitPlan, record: number, now: number): void {
+  switch (plan.kind) {
+    case KIND.bucket:
+      initBucket(plan, record);
+      break;
+    case KIND.windowExact:
+      initWindowExact(plan, record, now);
+      break;
+    case KIND.windowSub:
+      initWindowSub(plan, record, now);
+      break;
+  }
+}
+
+/** After a thread ended inside the lock: makes derived words agree with the ones they are derived from. */
+export function repairRecord(plan: LimitPlan, record: number): void {
+  if (plan.kind === KIND.windowSub) repairWindowSub(plan, record);
+}
+
+/** Unreachable as long as every switch above names every kind, which the type checks. */
+function unknownKind(kind: never): never {
+  assert.fail(`unknown kind of limit ${String(kind)}`);
+}

@@ -1,0 +1,114 @@
+import type { LimitDefinition } from "./limit-definition.ts";
+import { DEFAULT_MAX_KEYS, EXACT_BY_DEFAULT_UP_TO } from "./limit-definition.ts";
+import { TICKS_PER_MS } from "./ticks.ts";
+
+export const KIND = { bucket: 0, windowExact: 1, windowSub: 2 } as const;
+export type Kind = (typeof KIND)[keyof typeof KIND];
+
+/** Sub-windows per window of the large kind: a unit is held at most 1/32 of the window too long. */
+export const SUB_WINDOWS = 32;
+
+/**
+ * Coarse records at the start of each table, used when it is full. 64: with fewer, one abuser's
+ * debt denies a larger share of newcomers; with more, the reserve costs memory in every small table.
+ */
+export const SPILL_RECORDS = 64;
+
+/** Words (8 bytes) of a record before the kind's own: identity; chain and lock. */
+export const HEADER_WORDS = 2;
+
+/** A definition turned into whole numbers, together with where its table lies and the views on it. */
+export interface LimitPlan {
+  readonly kind: Kind;
+  /** Largest cost that can ever be admitted. */
+  readonly capacity: number;
+  /** bucket: ticks that one unit takes to refill, rounded up. windows: ticks of one unit of the record's time. */
+  readonly unitTicks: number;
+  /** bucket: ticks that a whole burst takes. windows: ticks of the window, rounded up. */
+  readonly spanTicks: number;
+  /** windowExact: the window in the record's time units, rounded up. */
+  readonly spanUnits: number;
+  /** bucket: ticks of one reservation epoch. */
+  readonly epochTicks: number;
+  readonly recordWords: number;
+  /** Records in the table, the coarse ones included; their numbers are [0, records). */
+  readonly records: number;
+  /** First word of the table's header. */
+  readonly header: number;
+  /** First word of record 0. */
+  readonly firstRecord: number;
+  /** First 32-bit element of the chain heads, and their count - 1 (a power of two - 1). */
+  readonly heads: number;
+  readonly headsMask: number;
+  readonly i32: Int32Array;
+  readonly f64: Float64Array;
+  /** windowSub: 16-bit counters where the limit fits, else 32-bit. */
+  readonly counters: Uint16Array | Int32Array;
+  /** windowSub: counters per word of the record. */
+  readonly countersPerWord: number;
+}
+
+/** Words of a table's header; see `limit-table.ts`. One cache line, so that two tables' locks do not share one. */
+export const TABLE_HEADER_WORDS = 8;
+
+/** Numbers of a plan that do not depend on where it lies. */
+export type PlanShape = Omit<
+  LimitPlan,
+  "header" | "firstRecord" | "heads" | "i32" | "f64" | "counters"
+>;
+
+/** @param reservationMs how long a refund is possible at least */
+export function toPlanShape(definition: LimitDefinition, reservationMs: number): PlanShape {
+  const records = SPILL_RECORDS + (definition.maxKeys ?? DEFAULT_MAX_KEYS);
+  const common = {
+    records,
+    // At most one record per head on average.
+    headsMask: 2 ** Math.ceil(Math.log2(records)) - 1,
+    epochTicks: Math.ceil(reservationMs * TICKS_PER_MS),
+    spanUnits: 0,
+    countersPerWord: 2,
+  };
+  const spanTicks = Math.ceil(definition.seconds * 1000 * TICKS_PER_MS);
+
+  if (definition.kind === "bucket") {
+    // Rounded up: a refill rounded down would run faster than promised.
+    const unitTicks = Math.ceil((definition.seconds * 1000 * TICKS_PER_MS) / definition.count);
+    return {
+      ...common,
+      kind: KIND.bucket,
+      capacity: definition.burst,
+      unitTicks,
+      spanTicks: unitTicks * definition.burst,
+      recordWords: HEADER_WORDS + 2,
+    };
+  }
+
+  const precision =
+    definition.precision ?? (definition.limit <= EXACT_BY_DEFAULT_UP_TO ? "exact" : "sub-windows");
+  if (precision === "exact") {
+    // Times are kept in 32 bits and compared by difference, so the oldest one of a record that never falls idle
+    // (limit + 1 windows) must stay within half of the circle.
+    let unitTicks = 1;
+    while ((spanTicks / unitTicks) * (definition.limit + 3) > 2 ** 31) unitTicks *= 2;
+    return {
+      ...common,
+      kind: KIND.windowExact,
+      capacity: definition.limit,
+      unitTicks,
+      spanTicks,
+      spanUnits: Math.ceil(spanTicks / unitTicks),
+      recordWords: HEADER_WORDS + 1 + Math.ceil((1 + definition.limit) / 2),
+    };
+  }
+
+  const countersPerWord = definition.limit <= 0xffff ? 4 : 2;
+  return {
+    ...common,
+    kind: KIND.windowSub,
+    capacity: definition.limit,
+    unitTicks: Math.ceil(spanTicks / SUB_WINDOWS),
+    spanTicks,
+    countersPerWord,
+    recordWords: HEADER_WORDS + 2 + Math.ceil((SUB_WINDOWS + 1) / countersPerWord),
+  };
+}

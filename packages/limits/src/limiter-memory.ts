@@ -1,0 +1,84 @@
+import assert from "node:assert/strict";
+import type { Random } from "@tidegate/clock";
+import { problemsOf, type LimitDefinition } from "./limit-definition.ts";
+import { TABLE_HEADER_WORDS, toPlanShape, type LimitPlan } from "./limit-plan.ts";
+import { initTable } from "./limit-table.ts";
+
+/**
+ * All that threads must have in common to share one limiter: send it to a worker as it is and
+ * `attachLimiter` there. The layout follows from the definitions alone.
+ */
+export interface LimiterMemory {
+  readonly buffer: SharedArrayBuffer;
+  readonly definitions: readonly LimitDefinition[];
+  /** Key of the hash. Known to nobody outside: with it, colliding keys can be made. */
+  readonly secret: Uint8Array;
+  readonly reservationMs: number;
+}
+
+/** Owners of locks; number 0 is nobody. One table of generations at the start of the memory. */
+export const MAX_OWNERS = 127;
+const OWNER_TABLE_WORDS = 64;
+
+// A record is addressed by a 32-bit number of 8-byte words.
+const LARGEST_BUFFER_BYTES = 8 * (2 ** 31 - 1);
+
+/**
+ * Lays out and reserves the memory. The operating system commits pages as they are first written, so an unused
+ * table costs address space only.
+ *
+ * @throws {RangeError} naming every definition that cannot be honoured
+ */
+export function createLimiterMemory(options: {
+  readonly definitions: readonly LimitDefinition[];
+  readonly reservationMs: number;
+  readonly random: Random;
+}): LimiterMemory {
+  const { definitions, reservationMs, random } = options;
+  const problems = definitions.flatMap((definition, index) =>
+    problemsOf(definition).map((problem) => `definitions[${index}].${problem}`),
+  );
+  if (problems.length > 0) {
+    throw new RangeError(`Cannot make a limiter:\n  ${problems.join("\n  ")}`);
+  }
+  assert(reservationMs >= 1 && reservationMs <= 3_600_000, "reservationMs must be 1 to 3600000");
+
+  const bytes = 8 * layOut(definitions, reservationMs).words;
+  if (bytes > LARGEST_BUFFER_BYTES) {
+    throw new RangeError(
+      `Cannot make a limiter: tables of ${bytes} bytes are above ${LARGEST_BUFFER_BYTES}; lower maxKeys`,
+    );
+  }
+  const memory: LimiterMemory = {
+    buffer: new SharedArrayBuffer(bytes),
+    definitions: structuredClone(definitions),
+    secret: Uint8Array.from(random.bytes(16)),
+    reservationMs,
+  };
+  for (const plan of toPlans(memory)) initTable(plan);
+  return memory;
+}
+
+/** The plans with their views on `memory`; the same on every thread. */
+export function toPlans(memory: LimiterMemory): LimitPlan[] {
+  const i32 = new Int32Array(memory.buffer);
+  const f64 = new Float64Array(memory.buffer);
+  const u16 = new Uint16Array(memory.buffer);
+  return layOut(memory.definitions, memory.reservationMs).tables.map((table) =>
+    Object.assign(table, { i32, f64, counters: table.countersPerWord === 4 ? u16 : i32 }),
+  );
+}
+
+function layOut(definitions: readonly LimitDefinition[], reservationMs: number) {
+  let words = OWNER_TABLE_WORDS;
+  const tables = definitions.map((definition) => {
+    const shape = toPlanShape(definition, reservationMs);
+    const header = words;
+    const firstHead = header + TABLE_HEADER_WORDS;
+    const firstRecord = firstHead + (shape.headsMask + 1) / 2;
+    // The next header begins on a cache line of its own.
+    words = Math.ceil((firstRecord + shape.records * shape.recordWords) / 8) * 8;
+    return { ...shape, header, heads: 2 * firstHead, firstRecord };
+  });
+  return { words, tables };
+}
