@@ -1,0 +1,89 @@
+import type { Clock } from "@tidegate/clock";
+
+/** How documents are fetched; the platform's `fetch` fits. */
+export type Fetch = (url: URL, init: RequestInit) => Promise<Response>;
+
+/**
+ * Fetches a JSON document of an issuer: metadata or keys.
+ * Redirects are refused: they would let whoever can bend one answer choose where keys come from.
+ * @throws {Error} with the reason; nothing of the answer's text is in it
+ */
+export async function fetchJson(
+  url: URL,
+  {
+    fetch,
+    clock,
+    signal,
+  }: { readonly fetch: Fetch; readonly clock: Clock; readonly signal: AbortSignal },
+): Promise<unknown> {
+  const deadline = new AbortController();
+  const timer = clock.after(FETCH_TIMEOUT_MS, () =>
+    deadline.abort(new Error(`no complete answer within ${FETCH_TIMEOUT_MS} ms`)),
+  );
+  try {
+    const response = await fetch(url, {
+      redirect: "manual",
+      headers: { accept: "application/json" },
+      signal: AbortSignal.any([signal, deadline.signal]),
+    });
+    if (response.status !== 200) {
+      await response.body?.cancel();
+      throw new HttpStatusError(response.status);
+    }
+    return JSON.parse(await readBounded(response));
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new Error(`Cannot fetch ${url.origin}${url.pathname}: ${reason}`, { cause });
+  } finally {
+    timer.cancel();
+  }
+}
+
+/** An answer other than 200; redirects among them. */
+export class HttpStatusError extends Error {
+  readonly status: number;
+
+  constructor(status: number) {
+    super(`the answer's status is ${status}`);
+    this.name = "HttpStatusError";
+    this.status = status;
+  }
+}
+
+/** Long enough for a provider that is slow, short enough that callers who wait get an answer. */
+const FETCH_TIMEOUT_MS = 5_000;
+
+/** The largest documents seen are below 30 KB. More is refused, so that an issuer cannot fill our memory. */
+const MAX_DOCUMENT_BYTES = 262_144;
+
+async function readBounded(response: Response): Promise<string> {
+  if (response.body === null) return "";
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  // Leaving the loop early cancels the body.
+  for await (const chunk of response.body as AsyncIterable<Uint8Array>) {
+    bytes += chunk.byteLength;
+    if (bytes > MAX_DOCUMENT_BYTES)
+      throw new Error(`it is longer than ${MAX_DOCUMENT_BYTES} bytes`);
+    chunks.push(chunk);
+  }
+  return new TextDecoder("utf-8", { fatal: true }).decode(Buffer.concat(chunks));
+}
+
+/**
+ * Whether keys and metadata may come from `url`: https, or plain http on this machine.
+ * @throws {Error} when it is not
+ */
+export function assertTrustworthy(url: URL): void {
+  if (url.username !== "" || url.password !== "")
+    throw new Error(`Cannot use ${url.host}: it carries credentials`);
+  if (url.protocol === "https:") return;
+  if (url.protocol === "http:" && isLoopback(url)) return;
+  throw new Error(`Cannot use ${url.origin}: neither https nor http on a loopback address`);
+}
+
+export const isLoopback = ({ hostname }: URL): boolean =>
+  hostname === "localhost" ||
+  hostname.endsWith(".localhost") ||
+  hostname === "[::1]" ||
+  /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(hostname);
