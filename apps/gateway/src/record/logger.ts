@@ -26,19 +26,21 @@ export interface Log extends AsyncDisposable {
 }
 
 const SEVERITY: Readonly<Record<LogLevel, number>> = { debug: 20, info: 30, warn: 40, error: 50 };
-// How long the end of the process waits for a slow reader of the log: less than any supervisor's patience.
-const CLOSE_DEADLINE_MS = 2_000;
+const DEFAULT_CLOSE_DEADLINE_MS = 2_000;
 
 /**
  * @param options.maxBufferedBytes lines that wait for a slow destination; further lines are dropped and counted
+ * @param options.closeDeadlineMs how long disposing waits for a slow reader: less than a supervisor's patience
  */
 export function createLogger(options: {
   readonly level: LogLevel;
   readonly destination: LogDestination;
   readonly maxBufferedBytes: number;
   readonly clock: Clock;
+  readonly closeDeadlineMs?: number;
 }): Log {
   const { level, destination, maxBufferedBytes, clock } = options;
+  const { closeDeadlineMs = DEFAULT_CLOSE_DEADLINE_MS } = options;
   const sink = createLineSink({ destination, maxBufferedBytes, clock });
   const timestamp = createTimestamp(clock);
   const threshold = SEVERITY[level];
@@ -79,7 +81,7 @@ export function createLogger(options: {
     },
     flush: (deadlineMs) => sink.flush(deadlineMs),
     async [Symbol.asyncDispose]() {
-      await sink.close(CLOSE_DEADLINE_MS);
+      await sink.close(closeDeadlineMs);
     },
   };
 }

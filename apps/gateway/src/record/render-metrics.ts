@@ -247,9 +247,9 @@ function processText({ version, process }: MetricFacts): string {
     "gauge",
     "How late the event loop ran timers since the last scrape.",
   );
-  delay.add([["quantile", "0.5"]], process.eventLoopDelay.p50Seconds);
-  delay.add([["quantile", "0.99"]], process.eventLoopDelay.p99Seconds);
-  delay.add([["quantile", "1"]], process.eventLoopDelay.maxSeconds);
+  delay.add([["statistic", "p50"]], process.eventLoopDelay.p50Seconds);
+  delay.add([["statistic", "p99"]], process.eventLoopDelay.p99Seconds);
+  delay.add([["statistic", "max"]], process.eventLoopDelay.maxSeconds);
   const texts = lines.map(([name, type, help, labels, value]) => {
     const family = createFamily(name, type, help);
     family.add(labels, value);
