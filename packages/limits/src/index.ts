@@ -18,3 +18,15 @@ export {
   type Reservation,
 } from "./limiter.ts";
 export { createLimiter, DEFAULT_MAX_HANDLES, DEFAULT_RESERVATION_MS } from "./create-limiter.ts";
+export { createKeyedLimiter, type Decision, type KeyedLimiter } from "./keyed-limiter.ts";
+export { addressKey, type Ipv6Prefix } from "./address-key.ts";
+export { callerKey } from "./caller-key.ts";
+export {
+  toLegacyFields,
+  toLimitField,
+  toPolicyField,
+  toRateLimitPolicy,
+  toRetryAfterSeconds,
+  toViolatedPolicies,
+  type RateLimitPolicy,
+} from "./rate-limit-fields.ts";

@@ -1,0 +1,133 @@
+import assert from "node:assert/strict";
+import { systemClock, systemRandom, type Clock, type Random } from "@tidegate/clock";
+import { createLimiter } from "./create-limiter.ts";
+import type { LimitDefinition } from "./limit-definition.ts";
+import {
+  createLimitReport,
+  MAX_LIMITS_AT_ONCE,
+  OUTCOME,
+  type Limiter,
+  type LimitReport,
+} from "./limiter.ts";
+import {
+  toLimitField,
+  toPolicyField,
+  toRateLimitPolicy,
+  toRetryAfterSeconds,
+  type RateLimitPolicy,
+} from "./rate-limit-fields.ts";
+
+/** Limits asked by key, for those who install this package alone. One small object per answer; the engine below allocates none. */
+export interface KeyedLimiter {
+  /**
+   * Spends `cost` (default 1) of every limit that the keys name, or of none.
+   * @param key one text for all limits, or for each limit's name its own: `{ address: "192.0.2.1", account: "ada" }`.
+   *   Limits not named are not asked.
+   */
+  take(key: string | Readonly<Record<string, string>>, cost?: number): Decision;
+  /** The same question; spends nothing. */
+  peek(key: string | Readonly<Record<string, string>>, cost?: number): Decision;
+}
+
+/** What was decided, and what a client may be told. */
+export interface Decision {
+  readonly isAdmitted: boolean;
+  /** The cost is above a limit's capacity: coming back is no use. */
+  readonly isImpossible: boolean;
+  /** Whole milliseconds until the same call would fit; 0 when admitted, `Infinity` when impossible. */
+  readonly retryAfterMs: number;
+  /** Units left in the limit that has the fewest. */
+  readonly remaining: number;
+  /** Names of the limits that refused. */
+  readonly violated: readonly string[];
+  /** `RateLimit-Policy`, `RateLimit` and, when refused and worth it, `Retry-After`. */
+  readonly fields: Readonly<Record<string, string>>;
+}
+
+/** @throws {RangeError} naming every definition that cannot be honoured, or a name used twice */
+export function createKeyedLimiter(options: {
+  readonly definitions: readonly LimitDefinition[];
+  readonly clock?: Clock;
+  readonly random?: Random;
+}): KeyedLimiter {
+  const { definitions, clock = systemClock, random = systemRandom } = options;
+  const limiter = createLimiter({ definitions, random });
+  const names = definitions.map((definition) => definition.name);
+  if (new Set(names).size < names.length || names.length > MAX_LIMITS_AT_ONCE) {
+    throw new RangeError(
+      `Cannot make a limiter: names must differ and be at most ${MAX_LIMITS_AT_ONCE}: ${names.join(", ")}`,
+    );
+  }
+  const policies = definitions.map((definition) => toRateLimitPolicy(definition));
+  const handles = new Int32Array(MAX_LIMITS_AT_ONCE);
+  const costs = new Int32Array(MAX_LIMITS_AT_ONCE);
+  const report = createLimitReport();
+
+  const ask = (
+    how: "acquire" | "peek",
+    key: string | Readonly<Record<string, string>>,
+    cost: number,
+  ): Decision => {
+    assert(Number.isInteger(cost) && cost >= 0 && cost < 2 ** 31, "cost must be a whole number");
+    const asked: RateLimitPolicy[] = [];
+    for (const [limitIndex, policy] of policies.entries()) {
+      const name = typeof key === "string" ? key : key[policy.name];
+      if (name === undefined) continue;
+      costs[asked.length] = cost;
+      handles[asked.length] = limiter.intern(limitIndex, name);
+      asked.push(policy);
+    }
+    assert(asked.length > 0, "the keys name no limit");
+
+    const nowMs = clock.monotonicMs();
+    const outcome = limiter[how](handles, costs, asked.length, nowMs, report);
+    if (outcome === OUTCOME.admitted) readLevels(limiter, { handles, costs, asked, nowMs, report });
+    for (let at = 0; at < asked.length; at++) limiter.release(handles[at]!);
+    return toDecision(outcome, asked, report, random);
+  };
+
+  return {
+    take: (key, cost = 1) => ask("acquire", key, cost),
+    peek: (key, cost = 1) => ask("peek", key, cost),
+  };
+}
+
+/** After an admission: what is left, and when the next unit comes where nothing is. */
+function readLevels(
+  limiter: Limiter,
+  call: {
+    handles: Int32Array;
+    costs: Int32Array;
+    asked: readonly unknown[];
+    nowMs: number;
+    report: LimitReport;
+  },
+): void {
+  call.costs.fill(1, 0, call.asked.length);
+  limiter.peek(call.handles, call.costs, call.asked.length, call.nowMs, call.report);
+}
+
+function toDecision(
+  outcome: number,
+  asked: readonly RateLimitPolicy[],
+  report: LimitReport,
+  random: Random,
+): Decision {
+  const isAdmitted = outcome === OUTCOME.admitted;
+  const fields: Record<string, string> = {
+    "RateLimit-Policy": toPolicyField(asked),
+    RateLimit: toLimitField(asked, report),
+  };
+  const retryAfterSeconds = isAdmitted ? undefined : toRetryAfterSeconds(report, random);
+  if (retryAfterSeconds !== undefined) fields["Retry-After"] = String(retryAfterSeconds);
+  return {
+    isAdmitted,
+    isImpossible: outcome === OUTCOME.impossible,
+    retryAfterMs: isAdmitted ? 0 : report.retryAfterMs,
+    remaining: Math.min(...report.remaining.subarray(0, asked.length)),
+    violated: isAdmitted
+      ? []
+      : Array.from(report.violated.subarray(0, report.violatedCount), (at) => asked[at]!.name),
+    fields,
+  };
+}
