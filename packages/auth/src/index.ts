@@ -22,3 +22,15 @@ export {
 } from "./assertion-keys.ts";
 export type { KeyLoad } from "./key-set.ts";
 export type { Fetch } from "./remote-json.ts";
+
+// Credentials: what callers present, and what checking it came to.
+export {
+  createAccessTokenVerifier,
+  type AccessTokenVerifier,
+  type AccessTokenVerifierOptions,
+  type PresentedToken,
+} from "./access-token-verifier.ts";
+export { SIGNATURE_ALGORITHMS, type SignatureAlgorithm } from "./token-header.ts";
+export { tokenFingerprint } from "./token-memory.ts";
+export { MAX_TOKEN_LENGTH, parseToken, type TokenParts } from "./token-shape.ts";
+export type { Accepted, InvalidWhy, Verification } from "./verification.ts";
