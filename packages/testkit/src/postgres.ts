@@ -21,8 +21,9 @@ const run = promisify(execFile);
 export async function startPostgres(): Promise<Postgres> {
   const folder = await tempFolder();
   const data = folder.file("data");
+  // setpriv, unlike runuser, becomes the program: our signals reach the server itself.
   const isRoot = process.getuid?.() === 0;
-  const asUser = isRoot ? ["runuser", "-u", "postgres", "--"] : [];
+  const asUser = isRoot ? ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups"] : [];
   const command = (name: string, args: string[]): [string, string[]] => {
     const [first = "", ...rest] = [...asUser, `${PROGRAMS}/${name}`, ...args];
     return [first, rest];

@@ -1,0 +1,61 @@
+// The programs that tests run and npm does not bring.
+
+import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import type { Tally } from "./tally.ts";
+
+interface DebianPackage {
+  readonly name: string;
+  /** A file that tells whether it is installed. */
+  readonly file: string;
+  readonly reason: string;
+}
+
+const PACKAGES: readonly DebianPackage[] = [
+  { name: "chromium", file: "/usr/bin/chromium", reason: "a real browser against the gateway" },
+  { name: "curl", file: "/usr/bin/curl", reason: "the client of the README, and one not of ours" },
+  { name: "haproxy", file: "/usr/sbin/haproxy", reason: "the peer the benches compare with" },
+  { name: "nginx-light", file: "/usr/sbin/nginx", reason: "the peer the benches compare with" },
+  { name: "redis-server", file: "/usr/bin/redis-server", reason: "the testkit starts a real one" },
+  {
+    name: "postgresql-15",
+    file: "/usr/lib/postgresql/15/bin/postgres",
+    reason: "the testkit starts a real one",
+  },
+];
+
+/**
+ * Installs what is missing when it may (root on a machine with apt-get). Otherwise it says what to install; tests that need
+ * it skip themselves with that reason. In CI a missing package is a failure: nothing promised may be left out there.
+ */
+export async function provideDebianPackages(options: { readonly isCi: boolean }): Promise<Tally> {
+  const missing = PACKAGES.filter((one) => !existsSync(one.file));
+  if (missing.length > 0 && process.getuid?.() === 0 && existsSync("/usr/bin/apt-get")) {
+    install(missing);
+  }
+  const stillMissing = PACKAGES.filter((one) => !existsSync(one.file));
+  for (const one of stillMissing) {
+    console.log(
+      `skipped: ${one.name} is not installed (${one.reason}): apt-get install ${one.name}`,
+    );
+  }
+  if (stillMissing.length > 0 && options.isCi) {
+    console.log("failed: in CI every part has to be there");
+    return { passed: 0, failed: stillMissing.length, skipped: 0 };
+  }
+  return { passed: 0, failed: 0, skipped: stillMissing.length };
+}
+
+function install(missing: readonly DebianPackage[]): void {
+  console.log(`Installing Debian packages: ${missing.map((one) => one.name).join(" ")}`);
+  const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
+  const aptGet = (...args: string[]): number | null =>
+    spawnSync("apt-get", ["-q", "-o", "DPkg::Lock::Timeout=120", ...args], {
+      env,
+      stdio: ["ignore", "ignore", "inherit"],
+    }).status;
+  const names = missing.map((one) => one.name);
+  aptGet("update");
+  const status = aptGet("install", "-y", "--no-install-recommends", ...names);
+  if (status !== 0) console.log(`apt-get ended with exit code ${status}`);
+}
