@@ -1,0 +1,1 @@
+export { startTasks, type TasksOptions, type TasksServer } from "./server.ts";
