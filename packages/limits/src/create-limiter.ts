@@ -15,6 +15,7 @@ import {
 } from "./limit-kind.ts";
 import { SPILL_RECORDS, type LimitPlan } from "./limit-plan.ts";
 import {
+  EXAMINED_PER_INSERTION,
   findOrInsert,
   hasOwnRecord,
   isRecordOf,
@@ -199,6 +200,8 @@ export class TableLimiter implements Limiter {
     assert(count > 0 && count <= MAX_LIMITS_AT_ONCE, "too many limits at once");
     for (let attempt = 0; attempt < HOLD_ATTEMPTS; attempt++) {
       let hasLookedUp = false;
+      // The first look-up may take back what the second one needs, an idle record of the same call; so later rounds take back none.
+      const examined = attempt === 0 ? EXAMINED_PER_INSERTION : 0;
       for (let i = 0; i < count; i++) {
         if (handles[i]! < 0) return false;
         const row = this.#handles.at(handles[i]!);
@@ -206,7 +209,7 @@ export class TableLimiter implements Limiter {
         const plan = this.#plans[rows[row + LIMIT]! & 0xffff]!;
         let record = recordAt(plan, rows[row + RECORD]!);
         if (!isRecordOf(plan, record, rows[row]!, rows[row + 1]!)) {
-          const number = findOrInsert(plan, this.#locks, rows[row]!, rows[row + 1]!, now);
+          const number = findOrInsert(plan, this.#locks, rows[row]!, rows[row + 1]!, now, examined);
           if (number < 0) return false;
           rows[row + RECORD] = number;
           record = recordAt(plan, number);

@@ -31,8 +31,8 @@ const IDENTITY_1 = 1;
 const NEXT = 2;
 export const RECORD_LOCK = 3;
 
-/** A record may be reclaimed only while this many are examined per insertion: a full table costs an insertion at most these. */
-const EXAMINED_PER_INSERTION = 8;
+/** Records an insertion examines to find idle ones. Two would keep a table from growing; 8 find one soon in a table that is nearly full, and cost a flood below a microsecond each. */
+export const EXAMINED_PER_INSERTION = 8;
 
 /** A chain is about one record long. A reader without the structure lock that walks this far was led astray by a change and starts again. */
 const LONGEST_WALK = 256;
@@ -56,7 +56,9 @@ export function initTable(plan: LimitPlan): void {
 
 /**
  * The record number of this identity, made if need be; a coarse one (below SPILL_RECORDS) when the table is full;
- * -1 when the structure lock could not be had in time.
+ * -1 when a lock could not be had in time.
+ *
+ * @param examined how many records may be looked at for idle ones to take back; 0 takes none back
  */
 export function findOrInsert(
   plan: LimitPlan,
@@ -64,11 +66,16 @@ export function findOrInsert(
   h0: number,
   h1: number,
   now: number,
+  examined: number,
 ): number {
   const found = find(plan, h0, h1);
   if (found !== 0) return found;
   if (!lockStructure(plan, locks)) return -1;
-  const number = find(plan, h0, h1) || insert(plan, locks, h0, h1, now);
+  let number = find(plan, h0, h1);
+  if (number === 0) {
+    sweepLocked(plan, locks, examined, now);
+    number = insert(plan, locks, h0, h1, now);
+  }
   locks.release(2 * plan.header + STRUCTURE_LOCK);
   return number;
 }
@@ -126,7 +133,6 @@ function insert(plan: LimitPlan, locks: RecordLocks, h0: number, h1: number, now
   const header = 2 * plan.header;
   const coarse = h1 & (SPILL_RECORDS - 1);
 
-  sweepLocked(plan, locks, EXAMINED_PER_INSERTION, now);
   const number = takeFree(plan);
   if (number === 0) {
     // Never 0 again, not even after 2^32 of them: it says that coarse records may limit.

@@ -176,6 +176,37 @@ export function limiterContract(name: string, open: OpenLimiter): void {
       assert.ok(log.length > 2_500);
     });
 
+    for (const definition of [exact(4, 10), subWindows(4, 10)]) {
+      test(`acquire() with times out of order decides at the latest time seen (${definition.precision})`, () => {
+        const calls = fc.array(fc.tuple(fc.nat(40_000), fc.integer({ min: 1, max: 4 })), {
+          maxLength: 60,
+        });
+        fc.assert(
+          fc.property(calls, (timed) => {
+            const caller = callerOf(open([definition]), [0]);
+            const log: Admission[] = [];
+            let seenMs = 0;
+            // Mostly forward, often back.
+            for (const [index, [jitterMs, cost]] of timed.entries()) {
+              const nowMs = index * 1_500 + (jitterMs % 9_000);
+              // A ring remembers admissions, sub-windows every look.
+              seenMs = Math.max(
+                nowMs,
+                definition.precision === "exact" ? (log.at(-1)?.atMs ?? 0) : seenMs,
+              );
+              const atMs = seenMs;
+              const isAdmitted = caller.acquire(nowMs, cost) === OUTCOME.admitted;
+              const isAllowed = oracleAdmitsWindow(log, definition, { atMs, cost });
+              if (definition.precision === "exact") assert.equal(isAdmitted, isAllowed);
+              else assert.ok(isAllowed || !isAdmitted);
+              if (isAdmitted) log.push({ atMs, cost });
+            }
+          }),
+          RUNS,
+        );
+      });
+    }
+
     test("acquire() with fractions of a millisecond never admits early and at most one stated step late", () => {
       const caller = callerOf(open([exact(1, 60)]), [0]);
       assert.equal(caller.acquire(1_000.123_456, 1), OUTCOME.admitted);
@@ -338,50 +369,65 @@ export function limiterContract(name: string, open: OpenLimiter): void {
         );
       });
 
-      test(`reserve() with later settles and refunds in any order keeps the guarantee (${label})`, () => {
-        const steps = fc.array(
-          fc.record({
-            waitMs: fc.oneof(fc.nat(2_000), fc.constantFrom(0, 9_999, 10_000)),
-            do: fc.constantFrom("reserve", "reserve", "acquire", "settle", "refund", "refund"),
-            cost: fc.integer({ min: 1, max: 6 }),
-            which: fc.nat(20),
-          }),
-          { maxLength: 60 },
-        );
-        fc.assert(
-          fc.property(steps, (calls) => {
-            // Reservations of 5 s, so that some expire.
-            const limiter = open([definition], { reservationMs: 5_000 });
-            const caller = callerOf(limiter, [0]);
-            const log: Admission[] = [];
-            const open_: { reservation: ReturnType<typeof createReservation>; at: Admission }[] =
-              [];
-            let atMs = 0;
-            for (const step of calls) {
-              atMs += step.waitMs;
-              if (step.do === "reserve") {
-                const { outcome, reservation } = caller.reserve(atMs, step.cost);
-                if (outcome !== OUTCOME.admitted) continue;
-                const at = { atMs, cost: step.cost };
-                log.push(at);
-                open_.push({ reservation, at });
-              } else if (step.do === "acquire") {
-                if (caller.acquire(atMs, step.cost) === OUTCOME.admitted) {
-                  log.push({ atMs, cost: step.cost });
+      // The shorter one lets some expire, the longer one lets a bucket refill meanwhile.
+      for (const reservationMs of [5_000, 60_000]) {
+        test(`reserve() with later settles and refunds in any order keeps the guarantee (${label}, ${reservationMs} ms)`, () => {
+          const steps = fc.array(
+            fc.record({
+              waitMs: fc.oneof(fc.nat(2_000), fc.constantFrom(0, 9_999, 10_000)),
+              do: fc.constantFrom("reserve", "reserve", "acquire", "settle", "refund", "refund"),
+              cost: fc.integer({ min: 1, max: 6 }),
+              which: fc.nat(20),
+            }),
+            { maxLength: 60 },
+          );
+          fc.assert(
+            fc.property(steps, (calls) => {
+              const limiter = open([definition], { reservationMs });
+              const caller = callerOf(limiter, [0]);
+              const log: Admission[] = [];
+              const open_: { reservation: ReturnType<typeof createReservation>; at: Admission }[] =
+                [];
+              let atMs = 0;
+              for (const step of calls) {
+                atMs += step.waitMs;
+                if (step.do === "reserve") {
+                  const { outcome, reservation } = caller.reserve(atMs, step.cost);
+                  if (outcome !== OUTCOME.admitted) continue;
+                  const at = { atMs, cost: step.cost };
+                  log.push(at);
+                  open_.push({ reservation, at });
+                } else if (step.do === "acquire") {
+                  if (caller.acquire(atMs, step.cost) === OUTCOME.admitted) {
+                    log.push({ atMs, cost: step.cost });
+                  }
+                } else if (open_.length > 0) {
+                  const [ended] = open_.splice(step.which % open_.length, 1);
+                  if (step.do === "settle") limiter.settle(ended!.reservation, atMs);
+                  else limiter.refund(ended!.reservation, atMs);
+                  // Refunded is not admitted, however long it was held.
+                  if (step.do === "refund") log.splice(log.indexOf(ended!.at), 1);
                 }
-              } else if (open_.length > 0) {
-                const [ended] = open_.splice(step.which % open_.length, 1);
-                if (step.do === "settle") limiter.settle(ended!.reservation, atMs);
-                else limiter.refund(ended!.reservation, atMs);
-                // Refunded is not admitted, however long it was held.
-                if (step.do === "refund") log.splice(log.indexOf(ended!.at), 1);
               }
-            }
-            if (definition.kind === "bucket") assert.ok(excessOfBucket(log, definition) <= 0);
-            else assert.ok(worstWindow(log, 10_000) <= definition.limit);
-          }),
-          { numRuns: 200 },
-        );
+              if (definition.kind === "bucket") assert.ok(excessOfBucket(log, definition) <= 0);
+              else assert.ok(worstWindow(log, 10_000) <= definition.limit);
+            }),
+            { numRuns: 200 },
+          );
+        });
+      }
+
+      test(`refund() of units held while everything came back gives no second budget (${label})`, () => {
+        const limiter = open([definition], { reservationMs: 60_000 });
+        const caller = callerOf(limiter, [0]);
+        const { reservation } = caller.reserve(0, 6);
+        // 33 sub-windows later: the counter that the reservation was booked in serves again.
+        const nowMs = 10_313;
+        const isSpent = caller.acquire(nowMs, 6) === OUTCOME.admitted;
+        assert.equal(isSpent, definition.kind === "window");
+        limiter.refund(reservation, nowMs);
+        assert.equal(caller.acquire(nowMs, 6), isSpent ? OUTCOME.refused : OUTCOME.admitted);
+        assert.equal(caller.acquire(nowMs, 1), OUTCOME.refused);
       });
 
       test(`settle() and refund() of what expired give nothing back, and nothing stays lost (${label})`, () => {
