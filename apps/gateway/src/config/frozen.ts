@@ -9,10 +9,11 @@ export type Frozen<T> = T extends readonly (infer Element)[]
  * Freezes `value` and everything in it. For plain data that is a tree of bounded depth, as the schema's output is.
  * @returns `value` itself
  */
-export function deepFreeze<T>(value: T): Frozen<T> {
+export function deepFreeze<T>(value: T): Frozen<T>;
+export function deepFreeze(value: unknown): unknown {
   if (typeof value === "object" && value !== null && !Object.isFrozen(value)) {
     Object.freeze(value);
     for (const inner of Object.values(value)) deepFreeze(inner);
   }
-  return value as Frozen<T>;
+  return value;
 }
