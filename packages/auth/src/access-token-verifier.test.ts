@@ -258,7 +258,7 @@ describe("access token: claims", () => {
       "dpop+jwt",
       undefined,
     ]) {
-      assert.equal(outcome(await strict.present(strict.sign({}, { typ }))), "header", typ);
+      assert.equal(outcome(await strict.present(strict.sign({}, { typ }))), "header", String(typ));
     }
     await using loose = await setUp({ tokenTypes: ["JWT"] });
     const typ = { typ: "JWT" };

@@ -34,3 +34,19 @@ export { SIGNATURE_ALGORITHMS, type SignatureAlgorithm } from "./token-header.ts
 export { tokenFingerprint } from "./token-memory.ts";
 export { MAX_TOKEN_LENGTH, parseToken, type TokenParts } from "./token-shape.ts";
 export type { Accepted, InvalidWhy, Verification } from "./verification.ts";
+
+// HTTP Basic against a users file.
+export { createHashingPool, type HashingPool } from "./hashing-pool.ts";
+export {
+  hashPassword,
+  parsePasswordHash,
+  verifyPassword,
+  type PasswordHash,
+} from "./password-hash.ts";
+export {
+  createPasswordVerifier,
+  type PasswordVerifier,
+  type PasswordVerifierOptions,
+} from "./password-verifier.ts";
+export { BASIC_ACR, parseUsersFile, setUser, type User, type UsersFile } from "./users-file.ts";
+export { openUsersFile, type UsersSource } from "./users-source.ts";

@@ -5,12 +5,10 @@
 export function untilAborted<Value>(shared: Promise<Value>, signal: AbortSignal): Promise<Value> {
   return new Promise((resolve, reject) => {
     const leave = (): void => reject(reasonOf(signal));
-    if (signal.aborted) {
-      leave();
-      return;
-    }
-    signal.addEventListener("abort", leave, { once: true });
-    shared.then(resolve, reject).finally(() => signal.removeEventListener("abort", leave));
+    if (signal.aborted) leave();
+    else signal.addEventListener("abort", leave, { once: true });
+    // Listened to in any case, so that a failure after the caller left is not an unhandled one.
+    void shared.then(resolve, reject).finally(() => signal.removeEventListener("abort", leave));
   });
 }
 
