@@ -13,13 +13,13 @@ export interface Exchange {
   readonly answer: AnswerWriter;
 }
 
-/** Who takes the request's body. Called in order: `chunk`*, then one of `end` or `fail`. */
+/** Who takes the request's body. Called in order: `bodyChunk`*, then one of `bodyEnded` or `bodyFailed`. */
 export interface BodySink {
-  chunk(bytes: Buffer): void;
+  bodyChunk(bytes: Buffer): void;
   /** The body arrived whole. `trailers` is a flat list of names and values. */
-  end(trailers: readonly string[]): void;
+  bodyEnded(trailers: readonly string[]): void;
   /** The client went away or broke the framing: what came so far must never pass for a whole body. */
-  fail(): void;
+  bodyFailed(): void;
 }
 
 export interface RequestBody {
@@ -34,9 +34,9 @@ export interface RequestBody {
 /** Who wants to know what becomes of the answer. */
 export interface AnswerListener {
   /** The client takes bytes again after `write` said false. */
-  drained(): void;
+  clientDrained(): void;
   /** The client went away before the answer ended. Called at most once, and never after `end` has been flushed. */
-  aborted(): void;
+  clientGone(): void;
 }
 
 /**
@@ -55,7 +55,7 @@ export interface AnswerWriter {
    * `bodyBytes` then only says what Content-Length tells.
    */
   head(status: number, fields: readonly string[], bodyBytes: number): void;
-  /** @returns false when the client is slow: stop until `drained` */
+  /** @returns false when the client is slow: stop until `clientDrained` */
   write(bytes: Buffer): boolean;
   end(trailers: readonly string[]): void;
   /** Cuts the connection, so that the client cannot take a part for the whole. */

@@ -1,4 +1,5 @@
 import type { Principal } from "@tidegate/auth";
+import type { Reservation } from "@tidegate/limits";
 import type { Route } from "../route/route.ts";
 
 /** The three things that walk the road. */
@@ -18,6 +19,8 @@ export interface Peer {
   readonly port: number;
   /** Rises by one per accepted connection; keys the limits `per: "connection"`. */
   readonly connectionNumber: number;
+  /** Whether the connection itself comes from a configured proxy, whose words about the call are believed. */
+  readonly isProxied?: boolean;
 }
 
 /** What lives on: a request, or a socket. */
@@ -52,4 +55,9 @@ export interface Call {
   nowMs: number;
   /** What a policy of stage `body` may look at; undefined unless the route asked for it. */
   body: unknown;
+  /**
+   * Where the principal's limits are booked until every stage admitted this call. Written and taken by
+   * `limit-policy.ts` alone; undefined when nothing can come back.
+   */
+  booking: Reservation | undefined;
 }

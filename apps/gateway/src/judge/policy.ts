@@ -1,10 +1,13 @@
-import type { Call } from "./call.ts";
+import type { Call, Peer, Session } from "./call.ts";
 import type { Refusal } from "./refusal.ts";
 import type { PENDING, Verdict } from "./verdict.ts";
 
 /** The places on the road where policies stand, in the one order of judging. */
 export const STAGES = ["address", "identity", "principal", "body", "capacity"] as const;
 export type Stage = (typeof STAGES)[number];
+
+/** What happens to a message that a limit refuses: it waits, it is left out, or the socket ends. */
+export type SocketAction = "delay" | "drop" | "close";
 
 /**
  * How an admitted call ended, told to every policy that admitted it.
@@ -21,10 +24,16 @@ export type Outcome = "done" | "refused-later" | "failed" | "lost";
  */
 export interface Policy {
   readonly stage: Stage;
+  /** A session begins: intern what its calls will ask for. After identification for every stage but `address`. */
+  begin?(session: Session, peer: Peer): void;
+  /** The session is over: give back what `begin` took. Called exactly once for each `begin`. */
+  end?(session: Session): void;
   /** @returns a verdict, or `PENDING` when the answer takes a wait */
   judge(call: Call, refusal: Refusal): Verdict | typeof PENDING;
   /** Called only after `PENDING`. A socket stops reading meanwhile, so that order is kept. */
   pending?(call: Call, refusal: Refusal, signal: AbortSignal): Promise<Verdict>;
-  /** Called exactly once for every call that this policy admitted. */
+  /** Every stage admitted the call: what could still have been given back is now spent. */
+  commit?(call: Call): void;
+  /** Called exactly once for every call that this policy admitted, when the call is over. */
   release?(call: Call, outcome: Outcome): void;
 }

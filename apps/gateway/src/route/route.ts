@@ -1,4 +1,5 @@
 import type { RouteConfig, UpstreamConfig, WebSocketConfig } from "../config/schema.ts";
+import type { LimitPolicy } from "../judge/limit-policy.ts";
 import type { Policy, Stage } from "../judge/policy.ts";
 
 /** One entry of the route table, compiled from configuration. Frozen; replaced whole by a reload. */
@@ -13,6 +14,12 @@ export interface Route {
   readonly upstreamConfig: UpstreamConfig;
   /** Policies of requests and handshakes, by stage. */
   readonly policies: Readonly<Record<Stage, readonly Policy[]>>;
+  /** Every limit on requests and handshakes, for the `RateLimit` fields of answers. */
+  readonly limitPolicies: readonly LimitPolicy[];
+  /** Value of `RateLimit-Policy`; empty when there are no limits. */
+  readonly limitPolicyField: string;
+  /** Whether some limit counts bytes, so that bodies of unknown length are judged chunk by chunk. */
+  readonly chargesBytes: boolean;
   /** How many interned limit handles a session of this route holds. */
   readonly slotCount: number;
   /** Undefined where upgrades are not offered. */
@@ -24,13 +31,10 @@ export interface SocketRules {
   readonly config: WebSocketConfig;
   /** Class names by `Call.classIndex`: `text`, `binary`, `control` in the opcode classification. */
   readonly classes: readonly string[];
-  /** `policies[towards][classIndex]`: walked once per message, at its first frame's header. */
+  /**
+   * `policies[towards][classIndex]`: walked at every frame's header. When one refuses, `socketActionOf` in
+   * `judge/limit-policy.ts` says what happens to the message. Their `begin` and `end` frame the socket's life;
+   * `judge/session.ts` calls both.
+   */
   readonly policies: readonly [readonly (readonly Policy[])[], readonly (readonly Policy[])[]];
-  /** What to do when the policy at the same place refuses. */
-  readonly actions: readonly [
-    readonly (readonly SocketAction[])[],
-    readonly (readonly SocketAction[])[],
-  ];
 }
-
-export type SocketAction = "delay" | "drop" | "close";

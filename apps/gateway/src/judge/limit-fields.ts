@@ -1,0 +1,46 @@
+import { toLimitField, toViolatedPolicies, type RateLimitPolicy } from "@tidegate/limits";
+import type { Route } from "../route/route.ts";
+import type { Session } from "./call.ts";
+import type { LimitDetail, LimitPolicy } from "./limit-policy.ts";
+
+/**
+ * Adds `RateLimit-Policy` and `RateLimit` to a flat list of fields: what holds on the route, and what the
+ * caller has left of it. Limits whose stage the call did not reach are announced and not reported.
+ *
+ * @param refused the limits that refused this call; their report is read before anything is asked anew
+ */
+export function addLimitFields(
+  fields: string[],
+  {
+    route,
+    session,
+    nowMs,
+    refused,
+  }: { route: Route; session: Session; nowMs: number; refused?: LimitDetail | undefined },
+): void {
+  if (route.limitPolicyField === "") return;
+  fields.push("RateLimit-Policy", route.limitPolicyField);
+  const parts: string[] = [];
+  if (refused !== undefined) parts.push(toLimitField(announcedBy(refused.policy), refused.report));
+  for (const policy of route.limitPolicies) {
+    if (policy === refused?.policy || !policy.hasBegun(session)) continue;
+    parts.push(toLimitField(announcedBy(policy), policy.peek(session, nowMs)));
+  }
+  if (parts.length > 0) fields.push("RateLimit", parts.join(", "));
+}
+
+/** Names of the limits that refused, for the problem document. */
+export function violatedPolicies({ policy, report }: LimitDetail): string[] {
+  return toViolatedPolicies(announcedBy(policy), report);
+}
+
+const announced = new WeakMap<LimitPolicy, readonly RateLimitPolicy[]>();
+
+function announcedBy(policy: LimitPolicy): readonly RateLimitPolicy[] {
+  let known = announced.get(policy);
+  if (known === undefined) {
+    known = policy.uses.map((use) => use.announced);
+    announced.set(policy, known);
+  }
+  return known;
+}

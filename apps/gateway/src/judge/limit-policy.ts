@@ -1,0 +1,216 @@
+import type { Principal } from "@tidegate/auth";
+import {
+  createLimitReport,
+  createReservation,
+  MAX_LIMITS_AT_ONCE,
+  NO_HANDLE,
+  OUTCOME,
+  type Limiter,
+  type LimitReport,
+  type RateLimitPolicy,
+  type Reservation,
+} from "@tidegate/limits";
+import type { Call, Peer, Session } from "./call.ts";
+import type { Outcome, Policy, SocketAction, Stage } from "./policy.ts";
+import { REASON } from "./reason.ts";
+import { refuseWith, type Refusal } from "./refusal.ts";
+import { VERDICT, type Verdict } from "./verdict.ts";
+
+/** One limit as a route uses it. */
+export interface LimitUse {
+  /** Position in the limiter's definitions. */
+  readonly limitIndex: number;
+  readonly name: string;
+  /** What a client may know about it. */
+  readonly announced: RateLimitPolicy;
+  readonly per: "user" | "address" | "connection" | "route";
+  /** `call`: one per request or message. `byte`: what `Call.bytes` says, frame by frame. */
+  readonly cost: "call" | "byte";
+  /** Where the handle stands in `Session.slots`; policies of two message classes may share a limit and its slot. */
+  readonly slot: number;
+  /** What happens to a message that this limit refuses. */
+  readonly exceed: SocketAction;
+}
+
+/** `Refusal.detail` of the reasons `limit_exceeded` and `cost_impossible`. Valid until the next call. */
+export interface LimitDetail {
+  readonly policy: LimitPolicy;
+  readonly uses: readonly LimitUse[];
+  readonly report: LimitReport;
+}
+
+export interface LimitPolicyOptions {
+  readonly stage: Stage;
+  /** At most `MAX_LIMITS_AT_ONCE`. */
+  readonly uses: readonly LimitUse[];
+  readonly limiter: Limiter;
+  /**
+   * Whether what is charged comes back when a later stage refuses. The principal's limits do; an address's
+   * never, or refusals would be free for who makes them on purpose.
+   */
+  readonly isRefundable: boolean;
+  /** Refusals of each use, at its position; read by the metrics. */
+  readonly refusals: Float64Array;
+}
+
+/** Reservations kept for reuse by one policy; more calls than this between two stages at once allocate. */
+const MAX_SPARE_RESERVATIONS = 64;
+
+/**
+ * All limits of one stage as one policy: the set is acquired all or nothing. Admitting allocates nothing on the
+ * message path: handles are interned when the session begins, and the arrays below are refilled for every call.
+ */
+export class LimitPolicy implements Policy {
+  readonly stage: Stage;
+  readonly uses: readonly LimitUse[];
+  readonly #limiter: Limiter;
+  readonly #isRefundable: boolean;
+  readonly #handles: Int32Array;
+  readonly #costs: Int32Array;
+  readonly #detail: LimitDetail;
+  readonly #refusals: Float64Array;
+  readonly #spare: Reservation[] = [];
+
+  constructor({ stage, uses, limiter, isRefundable, refusals }: LimitPolicyOptions) {
+    if (uses.length > MAX_LIMITS_AT_ONCE)
+      throw new Error(`Cannot judge ${uses.length} limits at once: at most ${MAX_LIMITS_AT_ONCE}`);
+    this.stage = stage;
+    this.uses = uses;
+    this.#limiter = limiter;
+    this.#isRefundable = isRefundable;
+    this.#handles = new Int32Array(uses.length);
+    this.#costs = new Int32Array(uses.length);
+    this.#refusals = refusals;
+    this.#detail = { policy: this, uses, report: createLimitReport() };
+  }
+
+  begin(session: Session, peer: Peer): void {
+    for (const use of this.uses) {
+      if ((session.slots[use.slot] ?? NO_HANDLE) !== NO_HANDLE) continue;
+      session.slots[use.slot] = this.#limiter.intern(use.limitIndex, keyOf(use.per, session, peer));
+    }
+  }
+
+  end(session: Session): void {
+    for (const use of this.uses) {
+      this.#limiter.release(session.slots[use.slot] ?? NO_HANDLE);
+      session.slots[use.slot] = NO_HANDLE;
+    }
+  }
+
+  judge(call: Call, refusal: Refusal): Verdict {
+    const { uses } = this;
+    this.#fill(call);
+    const { report } = this.#detail;
+    let outcome: number;
+    if (this.#isRefundable && call.isFirst) {
+      const booking = this.#spare.pop() ?? createReservation();
+      outcome = this.#limiter.reserve(this.#handles, this.#costs, uses.length, call.nowMs, report, booking);
+      if (outcome === OUTCOME.admitted) call.booking = booking;
+      else this.#keep(booking);
+    } else {
+      outcome = this.#limiter.acquire(this.#handles, this.#costs, uses.length, call.nowMs, report);
+    }
+    if (outcome === OUTCOME.admitted) return VERDICT.admit;
+    for (let at = 0; at < report.violatedCount; at++)
+      this.#refusals[report.violated[at] as number]! += 1;
+    const isImpossible = outcome === OUTCOME.impossible;
+    refuseWith(refusal, isImpossible ? REASON.cost_impossible : REASON.limit_exceeded, {
+      retryAfterMs: isImpossible ? 0 : report.retryAfterMs,
+      remaining: report.remaining[report.violated[0] ?? 0] ?? 0,
+      detail: this.#detail,
+    });
+    return isImpossible ? VERDICT.reject : VERDICT.throttle;
+  }
+
+  commit(call: Call): void {
+    const booking = call.booking;
+    if (!this.#isRefundable || booking === undefined) return;
+    call.booking = undefined;
+    this.#limiter.settle(booking, call.nowMs);
+    this.#keep(booking);
+  }
+
+  release(call: Call, outcome: Outcome): void {
+    const booking = call.booking;
+    if (!this.#isRefundable || booking === undefined) return;
+    call.booking = undefined;
+    if (outcome === "refused-later") this.#limiter.refund(booking, call.nowMs);
+    else this.#limiter.settle(booking, call.nowMs);
+    this.#keep(booking);
+  }
+
+  /** Whether the session's callers are named, which they are not before this stage was reached. */
+  hasBegun(session: Session): boolean {
+    return this.uses.every((use) => (session.slots[use.slot] ?? NO_HANDLE) !== NO_HANDLE);
+  }
+
+  /** What is left of each limit, without spending; for the `RateLimit` field. Valid until the next call. */
+  peek(session: Session, nowMs: number): LimitReport {
+    for (let at = 0; at < this.uses.length; at++) {
+      this.#handles[at] = session.slots[(this.uses[at] as LimitUse).slot] ?? NO_HANDLE;
+      this.#costs[at] = 0;
+    }
+    const { report } = this.#detail;
+    this.#limiter.peek(this.#handles, this.#costs, this.uses.length, nowMs, report);
+    return report;
+  }
+
+  #fill(call: Call): void {
+    const { uses } = this;
+    const bytes = Math.min(Math.max(call.bytes, 0), LARGEST_COST);
+    for (let at = 0; at < uses.length; at++) {
+      const use = uses[at] as LimitUse;
+      this.#handles[at] = call.session.slots[use.slot] ?? NO_HANDLE;
+      this.#costs[at] = use.cost === "byte" ? bytes : call.isFirst ? 1 : 0;
+    }
+  }
+
+  #keep(booking: Reservation): void {
+    if (this.#spare.length < MAX_SPARE_RESERVATIONS) this.#spare.push(booking);
+  }
+}
+
+/**
+ * What a socket does about a refusal: the strictest action among the limits that refused; `close` for every
+ * other refusal, because a message can wait only for a limit.
+ */
+export function socketActionOf(refusal: Refusal): SocketAction {
+  if (refusal.reason !== REASON.limit_exceeded) return "close";
+  const { uses, report } = refusal.detail as LimitDetail;
+  let action: SocketAction = "delay";
+  for (let at = 0; at < report.violatedCount; at++) {
+    const { exceed } = uses[report.violated[at] as number] as LimitUse;
+    if (exceed === "close") return "close";
+    if (exceed === "drop") action = "drop";
+  }
+  return action;
+}
+
+const LARGEST_COST = 2 ** 31 - 1;
+
+function keyOf(per: LimitUse["per"], session: Session, peer: Peer): string {
+  switch (per) {
+    case "user":
+      return principalKey(session.principal, peer);
+    case "address":
+      return peer.network;
+    case "connection":
+      return String(peer.connectionNumber);
+    case "route":
+      return "";
+  }
+}
+
+/** Who is charged: a person is (issuer, subject); callers without a credential are told apart by address. */
+export function principalKey(principal: Principal, peer: Peer): string {
+  switch (principal.kind) {
+    case "anonymous":
+      return `address ${peer.network}`;
+    case "person":
+    case "key":
+      return `person ${principal.issuer}\n${principal.subject}`;
+    case "client":
+      return `client ${principal.issuer}\n${principal.client}`;
+  }
+}

@@ -1,0 +1,28 @@
+import { ANONYMOUS } from "@tidegate/auth";
+import type { Route } from "../route/route.ts";
+import type { Peer, Session } from "./call.ts";
+import type { Policy } from "./policy.ts";
+
+/** A session that nobody has been identified for yet. */
+export function createSession(route: Route): Session {
+  return { principal: ANONYMOUS, isOpen: true, slots: new Int32Array(route.slotCount).fill(-1) };
+}
+
+/** Tells policies that a session begins. `end` must follow, whatever happens. */
+export function beginPolicies(policies: readonly Policy[], session: Session, peer: Peer): void {
+  for (const policy of policies) policy.begin?.(session, peer);
+}
+
+/** Tells the policies of messages that a socket begins. */
+export function beginSocket(route: Route, session: Session, peer: Peer): void {
+  for (const direction of route.websocket?.policies ?? [])
+    for (const policies of direction) beginPolicies(policies, session, peer);
+}
+
+/** Tells every policy of the route that the session is over. Safe for those that never began. */
+export function endSession(route: Route, session: Session): void {
+  for (const stage of Object.values(route.policies))
+    for (const policy of stage) policy.end?.(session);
+  for (const direction of route.websocket?.policies ?? [])
+    for (const policies of direction) for (const policy of policies) policy.end?.(session);
+}

@@ -1,0 +1,140 @@
+import { oddityBitsOf } from "./route/canonical-path.ts";
+import { routeForMethod, type RouteTable } from "./route/route-table.ts";
+import type { Route } from "./route/route.ts";
+import { checkLevel } from "./identify/check-level.ts";
+import type { Identifier, Identity } from "./identify/identifier.ts";
+import { isFromForbiddenSite } from "./identify/other-sites.ts";
+import { CALL_KIND } from "./judge/call.ts";
+import { judgeCall } from "./judge/judge-call.ts";
+import { REASON, REASON_BY_CODE, type ReasonCode } from "./judge/reason.ts";
+import { refuseWith } from "./judge/refusal.ts";
+import { beginPolicies } from "./judge/session.ts";
+import { VERDICT, type Verdict } from "./judge/verdict.ts";
+import type { Stage } from "./judge/policy.ts";
+import type { Visit } from "./visit.ts";
+
+/**
+ * The one order of judging, for requests and handshakes alike; messages walk its last steps in the relay.
+ *
+ * 1 shape, host, canonical path (`accept/`) · 2 route and method · 3 address limits · 4 other sites ·
+ * 5 credential · 8 scope and level · 9 the principal's limits · 10 body · then forward or relay.
+ */
+export interface Road {
+  /**
+   * Walks the visit until it is admitted or refused; `visit.refusal` then says why.
+   * Synchronous unless a credential must be verified or a policy has to wait.
+   * @param oddities bits of `ODDITY` found in the path
+   */
+  walk(visit: Visit, oddities: number): Verdict | Promise<Verdict>;
+}
+
+export function createRoad({
+  table,
+  identifier,
+  allowedOrigins,
+  viaName,
+}: {
+  table: RouteTable;
+  identifier: Identifier;
+  /** Web origins that are ours, beside a route's own. */
+  allowedOrigins: ReadonlySet<string>;
+  viaName: string;
+}): Road {
+  return {
+    walk(visit, oddities) {
+      const route = findRoute(visit, oddities);
+      if (route === undefined) return verdictOf(visit);
+      visit.enter(route);
+      return chain(passStage(visit, route, "address"), () => identifyCaller(visit, route));
+    },
+  };
+
+  /** Step 2. A refusal stands in the visit when there is no route for it. */
+  function findRoute(visit: Visit, oddities: number): Route | undefined {
+    const { head, kind } = visit;
+    if (head.via?.includes(viaName) === true) return refuse(visit, REASON.forwarding_loop);
+    const place = table.find(head.host, head.path);
+    if (place === undefined) return refuse(visit, REASON.route_unknown);
+    const route =
+      kind === CALL_KIND.handshake ? place.socket : routeForMethod(place, head.method);
+    if (route === undefined) {
+      visit.allow = place.allow;
+      if (kind === CALL_KIND.handshake) return refuse(visit, REASON.upgrade_not_offered);
+      return refuse(visit, place.allow === "" ? REASON.upgrade_required : REASON.method_not_allowed);
+    }
+    if ((oddities & ~oddityBitsOf(route.config.allowInPath)) !== 0)
+      return refuse(visit, REASON.bad_path);
+    return route;
+  }
+
+  /** Steps 4 and 5. */
+  function identifyCaller(visit: Visit, route: Route): Verdict | Promise<Verdict> {
+    const { head, peer, refusal } = visit;
+    if (isFromForbiddenSite({ head, route, kind: visit.kind, allowedOrigins })) {
+      refuse(visit, REASON.origin_refused);
+      return verdictOf(visit);
+    }
+    const identity = identifier.identify({ head, route, peer }, refusal, visit);
+    if (!(identity instanceof Promise)) return afterIdentity(visit, route, identity);
+    return identity.then((found) => afterIdentity(visit, route, found));
+  }
+
+  /** Steps 8 to 10. */
+  function afterIdentity(
+    visit: Visit,
+    route: Route,
+    identity: Identity | undefined,
+  ): Verdict | Promise<Verdict> {
+    const { session, refusal } = visit;
+    if (identity === undefined || session === undefined) return verdictOf(visit);
+    visit.identity = identity;
+    session.principal = identity.principal;
+    if (!checkLevel(route, identity.principal, refusal)) return verdictOf(visit);
+    return chain(passStage(visit, route, "principal"), () =>
+      chain(checkBody(visit, route), () => chain(passStage(visit, route, "capacity"), () => admit(visit))),
+    );
+  }
+}
+
+function admit(visit: Visit): Verdict {
+  visit.commit();
+  return VERDICT.admit;
+}
+
+/** Step 10, as far as it can be told from the head. */
+function checkBody(visit: Visit, route: Route): Verdict | Promise<Verdict> {
+  if (visit.head.bodyBytes > route.config.maxBodyBytes) {
+    refuse(visit, REASON.body_too_large);
+    return verdictOf(visit);
+  }
+  return passStage(visit, route, "body");
+}
+
+function passStage(visit: Visit, route: Route, stage: Stage): Verdict | Promise<Verdict> {
+  const policies = route.policies[stage];
+  const { call, session } = visit;
+  if (policies.length === 0 || call === undefined || session === undefined) return VERDICT.admit;
+  beginPolicies(policies, session, visit.peer);
+  return chain(judgeCall(policies, call, visit.refusal, visit), () => {
+    visit.admittedBy(policies);
+    return VERDICT.admit;
+  });
+}
+
+// Goes on without a promise where there is none, which is nearly always.
+function chain(
+  verdict: Verdict | Promise<Verdict>,
+  next: () => Verdict | Promise<Verdict>,
+): Verdict | Promise<Verdict> {
+  if (verdict === VERDICT.admit) return next();
+  if (!(verdict instanceof Promise)) return verdict;
+  return verdict.then((waited) => (waited === VERDICT.admit ? next() : waited));
+}
+
+function refuse(visit: Visit, reason: ReasonCode): undefined {
+  refuseWith(visit.refusal, reason);
+}
+
+function verdictOf(visit: Visit): Verdict {
+  return REASON_BY_CODE[visit.refusal.reason]?.verdict ?? VERDICT.reject;
+}

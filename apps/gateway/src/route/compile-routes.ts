@@ -1,0 +1,182 @@
+import type { Random } from "@tidegate/clock";
+import {
+  createLimiter,
+  toPolicyField,
+  toRateLimitPolicy,
+  type LimitDefinition,
+  type Limiter,
+} from "@tidegate/limits";
+import type { GatewayConfig, LimitConfig, RouteConfig, SocketLimitConfig, UpstreamConfig } from "../config/schema.ts";
+import { LimitPolicy, type LimitUse } from "../judge/limit-policy.ts";
+import type { Policy } from "../judge/policy.ts";
+import type { Route, SocketRules } from "./route.ts";
+
+/** What message classes of the opcode classification are called, by `Call.classIndex`. */
+export const OPCODE_CLASSES = ["text", "binary", "control"] as const;
+
+/**
+ * Turns configuration into routes with their policies, and one limiter that holds every limit of all routes.
+ * Nothing begins to run here, so nothing must be undone.
+ */
+export function compileRoutes(
+  config: GatewayConfig,
+  { random, metrics }: { random: Random; metrics: LimitCounters },
+): { readonly routes: readonly Route[]; readonly limiter: Limiter } {
+  const definitions: LimitDefinition[] = [];
+  const define = (limit: LimitConfig | SocketLimitConfig): number =>
+    definitions.push(toDefinition(limit)) - 1;
+  const global = config.limits.map((limit) => ({ limit, limitIndex: define(limit) }));
+  const drafts = config.routes.map((route) => ({
+    route,
+    limits: [
+      ...global,
+      ...route.limits.map((limit) => ({ limit, limitIndex: define(limit) })),
+    ],
+    socketLimits: (route.websocket?.limits ?? []).map((limit) => ({
+      limit,
+      limitIndex: define(limit),
+    })),
+  }));
+  const limiter = createLimiter({ definitions, random });
+  const routes = drafts.map((draft, index) => compileRoute({ ...draft, index, config, limiter, metrics }));
+  return { routes, limiter };
+}
+
+/** Where refusals of a route's limits are counted, in the order of `names`. */
+export interface LimitCounters {
+  limitCounters(routeId: string, names: readonly string[]): Float64Array;
+}
+
+interface Defined<Limit> {
+  readonly limit: Limit;
+  readonly limitIndex: number;
+}
+
+function compileRoute({
+  route,
+  limits,
+  socketLimits,
+  index,
+  config,
+  limiter,
+  metrics,
+}: {
+  route: RouteConfig;
+  limits: readonly Defined<LimitConfig>[];
+  socketLimits: readonly Defined<SocketLimitConfig>[];
+  index: number;
+  config: GatewayConfig;
+  limiter: Limiter;
+  metrics: LimitCounters;
+}): Route {
+  const id = routeId(route);
+  let slotCount = 0;
+  const use = ({ limit, limitIndex }: Defined<LimitConfig | SocketLimitConfig>): LimitUse => ({
+    limitIndex,
+    name: limit.name,
+    announced: toRateLimitPolicy(
+      toDefinition(limit),
+      limit.cost === "byte" ? "content-bytes" : undefined,
+    ),
+    per: limit.per,
+    cost: limit.cost === "byte" ? "byte" : "call",
+    slot: slotCount++,
+    exceed: "exceed" in limit ? limit.exceed : "close",
+  });
+  const uses = limits.map(use);
+  // Before identification only what the connection shows can be charged; the route's own budget is not open
+  // to strangers (they could use it up for everybody).
+  const early = uses.filter(({ per }) => per === "address" || per === "connection");
+  const late = uses.filter(({ per }) => per === "user" || per === "route");
+  const limitPolicy = (stage: "address" | "principal", set: readonly LimitUse[]): LimitPolicy[] => {
+    if (set.length === 0) return [];
+    const refusals = metrics.limitCounters(id, set.map(({ name }) => name));
+    const isRefundable = stage === "principal";
+    return [new LimitPolicy({ stage, uses: set, limiter, isRefundable, refusals })];
+  };
+  const address = limitPolicy("address", early);
+  const principal = limitPolicy("principal", late);
+  const limitPolicies = [...address, ...principal];
+  const websocket =
+    route.websocket === undefined
+      ? undefined
+      : compileSocketRules({ id, config: route.websocket, limits: socketLimits, use, limiter, metrics });
+  return Object.freeze({
+    id,
+    index,
+    config: route,
+    upstream: route.to,
+    upstreamConfig: config.upstreams[route.to] as UpstreamConfig,
+    policies: {
+      address,
+      identity: [],
+      principal,
+      body: [],
+      capacity: [],
+    },
+    limitPolicies,
+    limitPolicyField: toPolicyField(
+      limitPolicies.flatMap(({ uses: own }) => own.map(({ announced }) => announced)),
+    ),
+    chargesBytes: limits.some(({ limit }) => limit.cost === "byte"),
+    slotCount,
+    websocket,
+  });
+}
+
+function compileSocketRules({
+  id,
+  config,
+  limits,
+  use,
+  limiter,
+  metrics,
+}: {
+  id: string;
+  config: NonNullable<RouteConfig["websocket"]>;
+  limits: readonly Defined<SocketLimitConfig>[];
+  use: (limit: Defined<SocketLimitConfig>) => LimitUse;
+  limiter: Limiter;
+  metrics: LimitCounters;
+}): SocketRules {
+  // A limit that covers two classes is one budget: both use the same handle.
+  const used = limits.map((defined) => ({ limit: defined.limit, use: use(defined) }));
+  const policiesFrom = (sender: SocketLimitConfig["from"]): Policy[][] =>
+    OPCODE_CLASSES.map((className) => {
+      const uses = used
+        .filter(({ limit }) => limit.from === sender && covers(limit.class, className))
+        .map((entry) => entry.use);
+      if (uses.length === 0) return [];
+      // Nothing judges a message after its limits yet, so nothing is booked that could come back.
+      const refusals = metrics.limitCounters(id, uses.map(({ name }) => name));
+      return [new LimitPolicy({ stage: "principal", uses, limiter, isRefundable: false, refusals })];
+    });
+  return {
+    config,
+    classes: OPCODE_CLASSES,
+    policies: [policiesFrom("client"), policiesFrom("upstream")],
+  };
+}
+
+function covers(limited: SocketLimitConfig["class"], className: (typeof OPCODE_CLASSES)[number]): boolean {
+  return limited === className || (limited === "message" && className !== "control");
+}
+
+function toDefinition(limit: LimitConfig | SocketLimitConfig): LimitDefinition {
+  const { name } = limit;
+  switch (limit.kind) {
+    case "bucket": {
+      const { count, seconds } = limit.rate;
+      return { kind: "bucket", name, count, seconds, burst: limit.burst };
+    }
+    case "window":
+      return { kind: "window", name, limit: limit.limit, seconds: limit.seconds };
+  }
+}
+
+function routeId({ path, methods, websocket, hosts }: RouteConfig): string {
+  const verbs = methods?.join(",") ?? (websocket === undefined ? "*" : "");
+  const socket = websocket === undefined ? "" : verbs === "" ? "WS" : ",WS";
+  const host = hosts === undefined ? "" : hosts.join(",");
+  return `${verbs}${socket} ${host}${path}`;
+}

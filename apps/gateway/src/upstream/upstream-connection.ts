@@ -1,0 +1,304 @@
+import { connect, type Socket } from "node:net";
+import type { Clock, Deadlines } from "@tidegate/clock";
+import { Fault, type FaultName } from "../fault.ts";
+import type { UpstreamConfig } from "../config/schema.ts";
+import { AnswerParser, type AnswerHead } from "./answer-parser.ts";
+import type { Target } from "./upstream.ts";
+
+/** Who asked. After `answerHead`, `exchangeFailed` means that the answer was cut short. */
+export interface ExchangeListener {
+  answerInformed(status: number, fields: string[]): void;
+  answerHead(answer: AnswerHead): void;
+  answerChunk(bytes: Buffer): void;
+  answerEnded(trailers: string[]): void;
+  /** The upstream takes bytes of the request again. */
+  upstreamDrained(): void;
+  /** The exchange is over without a whole answer. Called at most once, and nothing follows. */
+  exchangeFailed(fault: Fault): void;
+}
+
+/** What the pool wants to know. */
+export interface ConnectionOwner {
+  /** No exchange runs and the connection can carry another. */
+  idled(connection: UpstreamConnection): void;
+  closed(connection: UpstreamConnection): void;
+}
+
+/**
+ * One HTTP/1.1 connection to a target, carrying one exchange at a time. Requests are written as they are
+ * given; answers go through the strict parser. Nothing is buffered here but what the kernel did not take.
+ */
+export class UpstreamConnection {
+  readonly target: Target;
+  readonly #config: UpstreamConfig;
+  readonly #clock: Clock;
+  readonly #deadlines: Deadlines;
+  readonly #owner: ConnectionOwner;
+  readonly #socket: Socket;
+  readonly #parser: AnswerParser;
+  readonly #deadline = { dueMs: Number.POSITIVE_INFINITY, expire: () => this.#expired() };
+  #listener: ExchangeListener | undefined;
+  #isClosed = false;
+  #isRequestSent = false;
+  #hasAnswerBegun = false;
+  #hasAnswerBytes = false;
+  #totalDueMs = Number.POSITIVE_INFINITY;
+  #keepAliveMs: number;
+  /** Exchanges begun on this connection; a second one may meet a connection that just ended. */
+  exchanges = 0;
+  /** Monotonic time after which an idle connection is not used again. Written by this class, read by the pool. */
+  usableUntilMs = 0;
+
+  private constructor(
+    socket: Socket,
+    {
+      target,
+      config,
+      clock,
+      deadlines,
+      owner,
+    }: {
+      target: Target;
+      config: UpstreamConfig;
+      clock: Clock;
+      deadlines: Deadlines;
+      owner: ConnectionOwner;
+    },
+  ) {
+    this.target = target;
+    this.#config = config;
+    this.#clock = clock;
+    this.#deadlines = deadlines;
+    this.#owner = owner;
+    this.#socket = socket;
+    this.#keepAliveMs = config.keepAliveMs;
+    this.#parser = new AnswerParser(config.maxAnswerHeaderBytes);
+    socket.on("data", (chunk) => this.#received(chunk as Buffer));
+    socket.on("end", () => this.#peerEnded());
+    socket.on("drain", () => this.#listener?.upstreamDrained());
+    socket.on("error", () => socket.destroy());
+    socket.on("close", () => this.#closed());
+    deadlines.add(this.#deadline);
+  }
+
+  /**
+   * Opens a connection within `config.connectTimeoutMs`.
+   * @throws {Fault} `upstream_unreachable`, `upstream_timeout`; `client_gone` when `signal` was aborted
+   */
+  static async open(options: {
+    target: Target;
+    config: UpstreamConfig;
+    clock: Clock;
+    deadlines: Deadlines;
+    owner: ConnectionOwner;
+    signal?: AbortSignal;
+  }): Promise<UpstreamConnection> {
+    const socket = await openSocket(options);
+    return new UpstreamConnection(socket, options);
+  }
+
+  get isUsable(): boolean {
+    return !this.#isClosed && this.#parser.isIdle && !this.#socket.destroyed;
+  }
+
+  /** Sends a request's head. Only when `isUsable`. */
+  begin(
+    head: string,
+    {
+      listener,
+      hasBody,
+      isHeadRequest,
+    }: { listener: ExchangeListener; hasBody: boolean; isHeadRequest: boolean },
+  ): void {
+    this.exchanges++;
+    this.#listener = listener;
+    this.#hasAnswerBegun = false;
+    this.#hasAnswerBytes = false;
+    this.#isRequestSent = !hasBody;
+    const nowMs = this.#clock.monotonicMs();
+    this.#totalDueMs =
+      this.#config.totalTimeoutMs === 0 ? Number.POSITIVE_INFINITY : nowMs + this.#config.totalTimeoutMs;
+    this.#touch(nowMs);
+    this.#parser.begin(this.#answers, isHeadRequest);
+    // A paused idle connection would not notice the answer.
+    this.#socket.resume();
+    this.#socket.write(head, "latin1");
+  }
+
+  /** @returns false when the upstream is slow: stop until `upstreamDrained` */
+  write(bytes: Buffer): boolean {
+    this.#touch(this.#clock.monotonicMs());
+    return this.#socket.write(bytes);
+  }
+
+  /** Writes a chunk of a chunked body in one go. */
+  writeChunk(bytes: Buffer): boolean {
+    this.#touch(this.#clock.monotonicMs());
+    this.#socket.cork();
+    this.#socket.write(`${bytes.length.toString(16)}\r\n`, "latin1");
+    const isTaken = this.#socket.write(bytes);
+    this.#socket.write("\r\n", "latin1");
+    this.#socket.uncork();
+    return isTaken;
+  }
+
+  /** The request is whole. @param tail what closes a chunked body, or empty */
+  endRequest(tail: string): void {
+    if (tail !== "") this.#socket.write(tail, "latin1");
+    this.#isRequestSent = true;
+    this.#touch(this.#clock.monotonicMs());
+  }
+
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#touch(this.#clock.monotonicMs());
+    this.#socket.resume();
+  }
+
+  /** Whether any byte of the running or last exchange's answer came. */
+  get hasAnswerBytes(): boolean {
+    return this.#hasAnswerBytes;
+  }
+
+  /** Was taken from the pool and is not needed after all. */
+  release(): void {
+    if (this.isUsable) this.#owner.idled(this);
+    else this.#socket.destroy();
+  }
+
+  /** Gives the exchange up; the listener hears nothing more. A half-sent request is cut, never completed. */
+  abort(): void {
+    this.#listener = undefined;
+    this.#socket.destroy();
+  }
+
+  close(): void {
+    this.#socket.destroy();
+  }
+
+  readonly #answers = {
+    informed: (status: number, fields: string[]): void => this.#listener?.answerInformed(status, fields),
+    head: (answer: AnswerHead): void => {
+      if (answer.isUpgrade) {
+        this.#fail("upstream_garbage", "it answered 101 to a request that asked for no upgrade");
+        return;
+      }
+      this.#hasAnswerBegun = true;
+      if (answer.keepAliveMs > 0)
+        // A second early, so that our next request does not cross the target's own ending on the way.
+        this.#keepAliveMs = Math.min(this.#config.keepAliveMs, Math.max(0, answer.keepAliveMs - 1_000));
+      this.#listener?.answerHead(answer);
+    },
+    chunk: (bytes: Buffer): void => this.#listener?.answerChunk(bytes),
+    ended: (trailers: string[], isReusable: boolean): void => {
+      const listener = this.#listener;
+      this.#listener = undefined;
+      // An answer that came before the request was whole leaves the connection in the middle of a body.
+      const isKept = isReusable && this.#isRequestSent && !this.#socket.writableNeedDrain;
+      if (isKept) {
+        this.#deadline.dueMs = Number.POSITIVE_INFINITY;
+        this.usableUntilMs = this.#clock.monotonicMs() + this.#keepAliveMs;
+      } else {
+        this.#socket.destroy();
+      }
+      listener?.answerEnded(trailers);
+      if (isKept) this.#owner.idled(this);
+    },
+  };
+
+  #received(chunk: Buffer): void {
+    if (this.#listener !== undefined) this.#touch(this.#clock.monotonicMs());
+    this.#hasAnswerBytes = true;
+    const flaw = this.#parser.parse(chunk);
+    if (flaw !== undefined) this.#fail("upstream_garbage", flaw);
+  }
+
+  #peerEnded(): void {
+    const flaw = this.#parser.end();
+    if (flaw !== undefined) this.#fail("upstream_ended", flaw);
+    this.#socket.destroy();
+  }
+
+  #closed(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#deadlines.delete(this.#deadline);
+    this.#fail("upstream_ended", "the connection was reset");
+    this.#owner.closed(this);
+  }
+
+  #expired(): void {
+    const { firstByteTimeoutMs, idleTimeoutMs, totalTimeoutMs } = this.#config;
+    const nowMs = this.#clock.monotonicMs();
+    if (nowMs >= this.#totalDueMs) {
+      this.#fail("upstream_timeout", `not whole within ${totalTimeoutMs} ms`);
+    } else if (this.#isRequestSent && !this.#hasAnswerBegun) {
+      this.#fail("upstream_timeout", `no answer within ${firstByteTimeoutMs} ms`);
+    } else {
+      this.#fail("upstream_timeout", `nothing moved for ${idleTimeoutMs} ms`);
+    }
+  }
+
+  // Every byte moves the deadline; a plain write, so that a stream can afford it.
+  #touch(nowMs: number): void {
+    const waitMs =
+      this.#isRequestSent && !this.#hasAnswerBegun
+        ? this.#config.firstByteTimeoutMs
+        : this.#config.idleTimeoutMs;
+    this.#deadline.dueMs = Math.min(nowMs + waitMs, this.#totalDueMs);
+  }
+
+  #fail(kind: FaultName, reason: string): void {
+    const listener = this.#listener;
+    this.#listener = undefined;
+    this.#socket.destroy();
+    listener?.exchangeFailed(
+      new Fault(kind, `Cannot get the answer of ${this.target.authority}: ${reason}`),
+    );
+  }
+}
+
+/**
+ * A connected socket without delay, paused.
+ * @throws {Fault} `upstream_unreachable`, `upstream_timeout`; `client_gone` when `signal` was aborted
+ */
+export async function openSocket({
+  target,
+  config,
+  clock,
+  signal,
+}: {
+  target: Target;
+  config: Pick<UpstreamConfig, "connectTimeoutMs">;
+  clock: Clock;
+  signal?: AbortSignal | undefined;
+}): Promise<Socket> {
+  const cannot = `Cannot connect to ${target.authority}`;
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const socket = connect({ host: target.host, port: target.port, noDelay: true, allowHalfOpen: true });
+  const timer = clock.after(config.connectTimeoutMs, () =>
+    reject(new Fault("upstream_timeout", `${cannot}: not open within ${config.connectTimeoutMs} ms`)),
+  );
+  const left = (): void => reject(new Fault("client_gone", `${cannot}: the client went away`));
+  const refused = (cause: Error): void =>
+    reject(new Fault("upstream_unreachable", `${cannot}: ${cause.message}`, { cause }));
+  signal?.addEventListener("abort", left, { once: true });
+  if (signal?.aborted === true) left();
+  socket.once("connect", resolve);
+  socket.once("error", refused);
+  try {
+    await promise;
+    socket.off("error", refused);
+    return socket;
+  } catch (error) {
+    socket.on("error", () => undefined); // what comes after we gave up is nobody's news
+    socket.destroy();
+    throw error;
+  } finally {
+    timer.cancel();
+    signal?.removeEventListener("abort", left);
+  }
+}
