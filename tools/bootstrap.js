@@ -127,7 +127,9 @@ function install() {
   );
   if (run.error) stop(`Cannot install: npm did not start (${run.error.message}).`);
   if (run.status !== 0) {
-    stop(`Cannot install: npm ci ended with ${run.signal ?? `exit code ${run.status}`}, see above.`);
+    stop(
+      `Cannot install: npm ci ended with ${run.signal ?? `exit code ${run.status}`}, see above.`,
+    );
   }
   mkdirSync(modules, { recursive: true });
   writeFileSync(`${stampFile}.new`, stamp);
@@ -146,7 +148,8 @@ function requirePinnedNode() {
     const reason = error instanceof Error ? error.message.split("\n")[0] : String(error);
     stop(`Cannot run the pinned Node ${wanted} (${reason}). It needs Linux with glibc. ${again}`);
   }
-  if (found !== wanted) stop(`Cannot run: Node ${wanted} is pinned, ${found} is installed. ${again}`);
+  if (found !== wanted)
+    stop(`Cannot run: Node ${wanted} is pinned, ${found} is installed. ${again}`);
 }
 
 /** @param {string} reason @returns {never} */

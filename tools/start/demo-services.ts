@@ -32,7 +32,7 @@ export function demoServices(options: {
     {
       name: "gateway",
       args: [
-        fromRoot("apps/gateway/src/main.ts"),
+        fromRoot("apps/gateway/src/cli/main.ts"),
         "start",
         fromRoot("tools/start/tidegate.config.ts"),
       ],

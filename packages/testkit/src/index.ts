@@ -1,4 +1,5 @@
 export { startChromium, type Chromium } from "./chromium.ts";
+export { freePort } from "./free-port.ts";
 export { readAnswer, type RawAnswer } from "./http-answer.ts";
 export { issuer, type Issuer, type IssuerAlgorithm, type Outage } from "./issuer.ts";
 export { missingProgram } from "./missing-program.ts";
