@@ -1,0 +1,86 @@
+import { writeFile } from "node:fs/promises";
+import { createPublicKey } from "node:crypto";
+import { join } from "node:path";
+import { freePort, type Issuer, type TempFolder, waitFor } from "@tidegate/testkit";
+import { startContender, type Contender } from "../harness/contender.ts";
+import { oneAnswer } from "../harness/one-answer.ts";
+import type { Cores } from "../harness/pinning.ts";
+import { gatewayCommand } from "./gateway.ts";
+import { haproxyCommand } from "./peers/haproxy.ts";
+import { nginxCommand } from "./peers/nginx.ts";
+
+export const OURS = "tidegate";
+
+/** All servers of the comparison, running; `log` is the file of our access log. */
+export interface Contenders extends AsyncDisposable {
+  readonly all: readonly Contender[];
+  readonly logFile: string;
+}
+
+const NODE_PEERS = ["http-proxy", "undici-proxy", "fast-gateway", "fastify-http-proxy"] as const;
+
+export async function startContenders(options: {
+  readonly folder: TempFolder;
+  readonly cores: Cores;
+  readonly upstreamPort: number;
+  readonly issuer: Issuer;
+  /** A request that every one of them answers with 200. */
+  readonly probe: Buffer;
+}): Promise<Contenders> {
+  const { folder, cores, upstreamPort, issuer, probe } = options;
+  await using stack = new AsyncDisposableStack();
+  const all: Contender[] = [];
+  const logFile = folder.file("requests.log");
+  const publicKeyFile = folder.file("issuer.pem");
+  await writeFile(publicKeyFile, publicKeyOf(issuer));
+
+  const start = async (
+    name: string,
+    command: (port: number) => Promise<readonly string[]>,
+  ): Promise<void> => {
+    const port = await freePort();
+    const contender = await startContender({
+      name,
+      port,
+      command: await command(port),
+      cores,
+      core: "server",
+      env: { NODE_ENV: "production" },
+    });
+    stack.use(contender);
+    await waitFor(async () => (await oneAnswer(port, probe)).status === 200, {
+      what: `${name} to answer`,
+      deadlineMs: 15_000,
+      everyMs: 50,
+    }).catch((cause: unknown) => {
+      throw new Error(`Cannot use ${name}: ${contender.output()}`, { cause });
+    });
+    all.push(contender);
+  };
+
+  await start(OURS, (port) =>
+    gatewayCommand({ folder, port, upstreamPort, issuer: issuer.url, logFile }),
+  );
+  await start("haproxy-limit", (port) =>
+    haproxyCommand({ folder, name: "haproxy-limit", port, upstreamPort }),
+  );
+  await start("haproxy-limit-rs256", (port) =>
+    haproxyCommand({ folder, name: "haproxy-limit-rs256", port, upstreamPort, publicKeyFile }),
+  );
+  await start("nginx-limit", (port) => nginxCommand({ folder, port, upstreamPort }));
+  for (const name of NODE_PEERS) {
+    const script = join(import.meta.dirname, "peers", `${name}.ts`);
+    await start(name, (port) =>
+      Promise.resolve([process.execPath, script, String(port), String(upstreamPort)]),
+    );
+  }
+  const running = stack.move();
+  return { all, logFile, [Symbol.asyncDispose]: () => running.disposeAsync() };
+}
+
+function publicKeyOf(issuer: Issuer): string {
+  const key = issuer.keySet().keys.find((one) => one.alg === "RS256");
+  if (key === undefined) throw new Error("Cannot use this issuer: it has no RS256 key");
+  const pem = createPublicKey({ key: { ...key }, format: "jwk" });
+  return pem.export({ type: "spki", format: "pem" });
+}
