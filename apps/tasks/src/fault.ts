@@ -10,14 +10,6 @@ export const TASK_FAULTS = {
     title: "No such task",
     meaning: "You have no task with this id. Tasks of other people look the same as none.",
   },
-  idempotency_key_in_use: {
-    side: "client",
-    status: 409,
-    retry: "always",
-    title: "The same request is being handled",
-    meaning:
-      "A request with this Idempotency-Key has not been answered yet. Wait, then send the same again to get its answer.",
-  },
   task_quota_exceeded: {
     side: "client",
     status: 409,

@@ -112,9 +112,10 @@ function addLiveRoute(service: Service): void {
   service.app.get(
     LIVE_PATH,
     {
+      exposeHeadRoute: false,
       config: { faults: ["upgrade_required", "too_many_feeds", "malformed_request"] },
       schema: {
-        operationId: "live",
+        operationId: "liveFeed",
         summary: "The live feed, over WebSocket; see asyncapi.json",
         querystring: Type.Object(
           {

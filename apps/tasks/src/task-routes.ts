@@ -8,7 +8,7 @@ import {
 } from "@tidegate/service-kit";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { Type } from "typebox";
-import { createInFlightKeys, parseIdempotencyKey } from "./idempotency-key.ts";
+import { parseIdempotencyKey } from "./idempotency-key.ts";
 import { ListQuerySchema, type ListQuery } from "./list-query.ts";
 import type { Person, TaskStore } from "./task-store.ts";
 import {
@@ -82,8 +82,6 @@ export function addTaskRoutes(service: Service, store: TaskStore): void {
 }
 
 function addCollection({ app }: Service, store: TaskStore): void {
-  const inFlight = createInFlightKeys();
-
   app.get(
     "/tasks",
     {
@@ -126,7 +124,7 @@ function addCollection({ app }: Service, store: TaskStore): void {
     {
       config: {
         takes: "application/json",
-        faults: ["task_quota_exceeded", "idempotency_key_in_use", "idempotency_key_reused"],
+        faults: ["task_quota_exceeded", "idempotency_key_reused"],
       },
       schema: {
         operationId: "createTask",
@@ -162,7 +160,6 @@ function addCollection({ app }: Service, store: TaskStore): void {
     async (request, reply) => {
       const person = personOf(request);
       const key = parseIdempotencyKey(request.headers["idempotency-key"]);
-      using _use = inFlight.enter(person, key);
       const { task, isReplay } = await store.create(person, toContent(request.body), key);
       if (isReplay) reply.header("idempotency-replayed", "true");
       reply.code(201).header("location", `/tasks/${task.id}`);

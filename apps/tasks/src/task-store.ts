@@ -51,7 +51,8 @@ export interface TaskStore {
   /** @throws {Fault} `task_not_found` */
   read(person: Person, id: string): Promise<Task>;
   /**
-   * Adds a task at the end. With a key, the answer is kept: the same key again answers the same task as it was.
+   * Adds a task at the end. With a key, the answer is kept: the same key again answers the same task as it was,
+   * also when both come at once, since looking for the key and keeping the answer are one transaction.
    * @throws {Fault} `task_quota_exceeded`, `idempotency_key_reused`
    */
   create(

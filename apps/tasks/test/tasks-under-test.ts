@@ -36,11 +36,16 @@ export interface TasksUnderTest extends AsyncDisposable {
 }
 
 export async function tasksUnderTest(
-  options: { readonly maxTasksPerPerson?: number; readonly clock?: Clock } = {},
+  options: {
+    readonly maxTasksPerPerson?: number;
+    readonly clock?: Clock;
+    readonly gatewayIsDown?: boolean;
+  } = {},
 ): Promise<TasksUnderTest> {
   const stack = new AsyncDisposableStack();
   const folder = stack.use(await tempFolder());
   const gateway = stack.use(await gatewayStandIn());
+  gateway.isUp = options.gatewayIsDown !== true;
   const log: string[] = [];
   const clock = options.clock ?? systemClock;
   const databaseFile = folder.file("tasks.sqlite");

@@ -22,7 +22,7 @@ export function addHealth(
     "/healthz",
     {
       config: { isPublic: true },
-      schema: { operationId: "live", summary: "Is the process alive?", response },
+      schema: { operationId: "isLive", summary: "Is the process alive?", response },
     },
     async () => ({ status: "live" }),
   );
@@ -30,7 +30,7 @@ export function addHealth(
     "/readyz",
     {
       config: { isPublic: true, faults: ["stopping", "store_unavailable"] },
-      schema: { operationId: "ready", summary: "Can it serve now?", response },
+      schema: { operationId: "isReady", summary: "Can it serve now?", response },
     },
     async () => {
       if (state.isDraining()) throw serviceFault("stopping", "Not ready: the service is stopping");

@@ -54,11 +54,18 @@ export function answerProblems(
       method: request.method,
       route: request.routeOptions.url ?? "none",
     });
-    return reply
-      .code(fault.kind.status)
-      .headers({ "cache-control": "no-store", ...fault.headers })
-      .type(PROBLEM_MEDIA_TYPE)
-      .send(JSON.stringify(toProblem(fault, { problemsUrl: options.problemsUrl, errorId })));
+    return (
+      reply
+        .code(fault.kind.status)
+        .headers({ "cache-control": "no-store", ...fault.headers })
+        .header("content-type", PROBLEM_MEDIA_TYPE)
+        // As bytes: to a text the framework would add a charset, a parameter that JSON types do not have (RFC 8259 §11).
+        .send(
+          Buffer.from(
+            JSON.stringify(toProblem(fault, { problemsUrl: options.problemsUrl, errorId })),
+          ),
+        )
+    );
   }
 }
 

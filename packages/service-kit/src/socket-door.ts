@@ -59,9 +59,7 @@ export class SocketDoor implements AsyncDisposable {
     this.#server.on("wsClientError", (error, socket) =>
       refuseOnSocket(
         socket,
-        serviceFault("malformed_request", `Cannot open the WebSocket: ${error.message}`, {
-          headers: { "sec-websocket-version": "13" },
-        }),
+        serviceFault("malformed_request", `Cannot open the WebSocket: ${error.message}`),
         options,
       ),
     );
@@ -78,6 +76,7 @@ export class SocketDoor implements AsyncDisposable {
     this.#arriving += 1;
     try {
       this.#judgeRoom();
+      judgeVersion(request);
       const identity = await this.#options.gate(request.headers);
       const welcome = await this.#options.admit(identity, request);
       this.#judgeDraining();
@@ -141,4 +140,12 @@ export class SocketDoor implements AsyncDisposable {
       this.#timer = this.#watch();
     });
   }
+}
+
+/** The library would also take drafts older than the standard (RFC 6455 §4.4: other versions are told the right one). */
+function judgeVersion(request: IncomingMessage): void {
+  if (request.headers["sec-websocket-version"] === "13") return;
+  throw serviceFault("upgrade_required", "Cannot open the WebSocket: only version 13 is spoken", {
+    headers: { "sec-websocket-version": "13", upgrade: "websocket" },
+  });
 }

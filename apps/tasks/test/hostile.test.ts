@@ -1,0 +1,377 @@
+import assert from "node:assert/strict";
+import { generateKeyPairSync } from "node:crypto";
+import { after, before, describe, test } from "node:test";
+import { rawConnection } from "@tidegate/testkit";
+import { tasksUnderTest, type Answer, type TasksUnderTest } from "./tasks-under-test.ts";
+
+let tasks: TasksUnderTest;
+before(async () => {
+  tasks = await tasksUnderTest();
+});
+after(() => tasks[Symbol.asyncDispose]());
+
+function assertProblem(answer: Answer, status: number, slug: string): void {
+  assert.equal(answer.status, status, answer.text);
+  assert.equal(answer.headers.get("content-type"), "application/problem+json");
+  assert.equal(answer.headers.get("cache-control"), "no-store");
+  assert.equal(answer.body.type, `${tasks.gateway.url}/tasks/problems#${slug}`);
+  assert.equal(answer.body.status, status);
+  const errorId = /^urn:uuid:([0-9a-f-]{36})$/.exec(answer.body.instance)?.[1] ?? "none";
+  assert.ok(
+    tasks.log.some((line) => line.includes(errorId)),
+    "the log has the error's id",
+  );
+}
+
+describe("identity", () => {
+  const as = (assertion: string): Promise<Answer> =>
+    tasks.call("", "GET /tasks", { headers: { "tidegate-assertion": assertion } });
+  const good = (...args: Parameters<TasksUnderTest["gateway"]["assertion"]>): string =>
+    tasks.gateway.assertion(...args);
+
+  test("a good assertion is accepted, so that the refusals below mean something", async () => {
+    assert.equal((await as(good("ada"))).status, 200);
+  });
+
+  test("no assertion is 401, whatever else the call carries", async () => {
+    for (const headers of [
+      {},
+      { authorization: `Bearer ${good("ada")}` },
+      { authorization: "Basic YWRhOmFkYQ==" },
+      {
+        "x-forwarded-user": "ada",
+        "remote-user": "ada",
+        cookie: `tidegate-assertion=${good("ada")}`,
+      },
+      { "tidegate-assertion": "" },
+    ] satisfies Record<string, string>[]) {
+      const answer = await tasks.call("", "GET /tasks", { headers });
+      assertProblem(answer, 401, "assertion-missing");
+      assert.match(answer.headers.get("www-authenticate") ?? "", /^Tidegate-Assertion /);
+    }
+    assert.equal((await tasks.call("", "GET /nowhere")).status, 401);
+    assert.equal((await tasks.call("", "GET /tasks/openapi.json")).status, 401);
+  });
+
+  const stranger = generateKeyPairSync("ed25519").privateKey;
+  const now = Math.floor(Date.now() / 1000);
+  const bad: Record<string, () => string> = {
+    "not a token": () => "ada",
+    "two in one field": () => `${good("ada")}, ${good("ada")}`,
+    "another key": () => good("ada", { key: stranger }),
+    "alg none": () => good("ada", { header: { alg: "none" } }),
+    "alg HS256 with the public key as secret": () => good("ada", { header: { alg: "HS256" } }),
+    "typ of an access token": () => good("ada", { header: { typ: "at+jwt" } }),
+    "no typ": () => good("ada", { header: { typ: undefined } }),
+    "unknown kid": () => good("ada", { header: { kid: "k2" } }),
+    crit: () => good("ada", { header: { crit: ["b64"], b64: false } }),
+    "another audience": () => good("ada", { claims: { aud: "bank" } }),
+    "several audiences": () => good("ada", { claims: { aud: ["tasks", "bank"] } }),
+    "another issuer": () => good("ada", { claims: { iss: "http://evil.example" } }),
+    expired: () => good("ada", { claims: { iat: now - 120, exp: now - 61 } }),
+    "no expiry": () => good("ada", { claims: { exp: undefined } }),
+    "a lifetime of a day": () => good("ada", { claims: { exp: now + 86_400 } }),
+    "from the future": () => good("ada", { claims: { iat: now + 600, exp: now + 660 } }),
+    "a subject without its issuer": () => good("ada", { claims: { src: undefined } }),
+    "a subject that is no text": () => good("ada", { claims: { sub: { $ne: "" } } }),
+  };
+  for (const [name, make] of Object.entries(bad)) {
+    test(`${name} is 401, and the answer does not say why`, async () => {
+      const answer = await as(make());
+      assertProblem(answer, 401, "assertion-refused");
+      assert.equal(answer.body.detail, "Cannot answer: the Tidegate-Assertion is not valid");
+    });
+  }
+
+  test("an anonymous assertion is 401: the service serves people", async () => {
+    const answer = await as(good("", { claims: { sub: undefined, src: undefined } }));
+    assertProblem(answer, 401, "person-required");
+  });
+
+  test("the same subject of another issuer is another person", async () => {
+    const { task } = await tasks.create("ada", { title: "Mine" });
+    const other = good("ada", { claims: { src: "https://other.example/" } });
+    const headers = { "tidegate-assertion": other };
+    assert.equal((await tasks.call("", `GET /tasks/${task.id}`, { headers })).status, 404);
+  });
+
+  test("keys that cannot be fetched are 503, not 401", async () => {
+    await using cold = await tasksUnderTest({ gatewayIsDown: true });
+    const headers = { "tidegate-assertion": cold.gateway.assertion("ada") };
+    const answer = await cold.call("", "GET /tasks", { headers });
+    assert.equal(answer.status, 503, answer.text);
+    assert.match(answer.headers.get("retry-after") ?? "", /^[1-9]\d*$/);
+    assert.match(answer.body.type, /#identity-unavailable$/);
+  });
+
+  test("health is answered to anybody", async () => {
+    assert.deepEqual((await tasks.call("", "GET /healthz")).body, { status: "live" });
+    assert.deepEqual((await tasks.call("", "GET /readyz")).body, { status: "ready" });
+  });
+});
+
+describe("other people's tasks", () => {
+  test("are as if they were not there, for every method", async () => {
+    const { task, etag } = await tasks.create("ada", { title: "Secret plan", tags: ["secret"] });
+    const { task: own } = await tasks.create("grace", { title: "Grace's" });
+    const headers = { "if-match": etag };
+    const body = { title: "Mine now" };
+    for (const answer of [
+      await tasks.call("grace", `GET /tasks/${task.id}`),
+      await tasks.call("grace", `PUT /tasks/${task.id}`, { headers, body }),
+      await tasks.call("grace", `PUT /tasks/${task.id}`, { body }),
+      await tasks.call("grace", `PATCH /tasks/${task.id}`, { headers, body }),
+      await tasks.call("grace", `DELETE /tasks/${task.id}`, { headers }),
+      await tasks.call("grace", `POST /tasks/${task.id}/move`, { body: { to: "first" } }),
+    ]) {
+      assertProblem(answer, 404, "task-not-found");
+    }
+    const nextTo = await tasks.call("grace", `POST /tasks/${own.id}/move`, {
+      body: { before: task.id },
+    });
+    assertProblem(nextTo, 422, "neighbour-not-found");
+    for (const query of ["", "?q=secret", "?tag=secret", "?q=plan&sort=title"]) {
+      const { body: page } = await tasks.call("grace", `GET /tasks${query}`);
+      assert.ok(page.items.every((item: { id: string }) => item.id !== task.id));
+    }
+    assert.equal((await tasks.call("ada", `GET /tasks/${task.id}`)).body.title, "Secret plan");
+  });
+
+  test("a cursor of one person is refused for another", async () => {
+    await tasks.create("ada", { title: "1" });
+    await tasks.create("ada", { title: "2" });
+    const page = await tasks.call("ada", "GET /tasks?limit=1");
+    const answer = await tasks.call("grace", `GET /tasks?limit=1&cursor=${page.body.nextCursor}`);
+    assertProblem(answer, 400, "invalid-request");
+  });
+});
+
+describe("bodies", () => {
+  const post = (body: unknown, headers = {}): Promise<Answer> =>
+    tasks.call("ada", "POST /tasks", { body, headers });
+  const pointers = (answer: Answer): string[] =>
+    answer.body.errors.map((error: { pointer: string }) => error.pointer);
+
+  const cases: [name: string, body: unknown, pointer: string][] = [
+    ["no title", {}, "#/title"],
+    ["an empty title", { title: "" }, "#/title"],
+    ["a blank title", { title: " \u00a0 " }, "#/title"],
+    ["a title of two lines", { title: "a\nb" }, "#/title"],
+    ["a title with NUL", { title: "a\u0000b" }, "#/title"],
+    ["a title of 201 characters", { title: "x".repeat(201) }, "#/title"],
+    ["a title that is a number", { title: 1 }, "#/title"],
+    ["a title that is a list", { title: ["a"] }, "#/title"],
+    ["half a surrogate pair", { title: "\ud800" }, "#/title"],
+    ["half a surrogate pair in notes", { title: "a", notes: "\udfff" }, "#/notes"],
+    ["notes of 10,001 characters", { title: "a", notes: "x".repeat(10_001) }, "#/notes"],
+    ["an unknown status", { title: "a", status: "DONE" }, "#/status"],
+    ["an unknown priority", { title: "a", priority: 3 }, "#/priority"],
+    ["a day that is none", { title: "a", dueDate: "2026-02-30" }, "#/dueDate"],
+    ["a moment instead of a day", { title: "a", dueDate: "2026-02-03T04:05:06Z" }, "#/dueDate"],
+    ["21 tags", { title: "a", tags: Array.from({ length: 21 }, (_, i) => `${i}`) }, "#/tags"],
+    ["a tag twice", { title: "a", tags: ["x", "x"] }, "#/tags"],
+    ["a tag that is a number", { title: "a", tags: ["x", 5] }, "#/tags/1"],
+    ["tags that are one word", { title: "a", tags: "x" }, "#/tags"],
+    ["an unknown member", { title: "a", colour: "red" }, "#/colour"],
+    ["an id of the client's own", { title: "a", id: "live" }, "#/id"],
+    ["another owner", { title: "a", person: 1 }, "#/person"],
+    ["a member whose name needs escaping", { title: "a", "x/y~z%?": 1 }, "#/x~1y~0z%25%3F"],
+    ["__proto__", '{"title":"a","__proto__":{"status":"done"}}', "#/__proto__"],
+    ["constructor", '{"title":"a","constructor":{"prototype":{"x":1}}}', "#/constructor"],
+    ["null", "null", "#"],
+    ["a list", "[]", "#"],
+  ];
+  for (const [name, body, pointer] of cases) {
+    test(`${name} is 400 and points at ${pointer}`, async () => {
+      const answer = await post(body);
+      assertProblem(answer, 400, "invalid-request");
+      assert.ok(pointers(answer).includes(pointer), answer.text);
+    });
+  }
+
+  test("all mistakes are listed at once, and never more than twenty", async () => {
+    const answer = await post({ title: "", notes: 1, status: 2 });
+    assert.deepEqual(new Set(pointers(answer)), new Set(["#/title", "#/notes", "#/status"]));
+    const many = Object.fromEntries(Array.from({ length: 500 }, (_, i) => [`m${i}`, 1]));
+    assert.equal((await post({ title: "a", ...many })).body.errors.length, 20);
+  });
+
+  test("what is not UTF-8, or not JSON, is 400", async () => {
+    const bytes = Buffer.concat([
+      Buffer.from('{"title":"'),
+      Buffer.from([0xc3, 0x28]),
+      Buffer.from('"}'),
+    ]);
+    assertProblem(await post(bytes), 400, "malformed-request");
+    for (const text of ["{", '{"title":"a"}}', "{'title':'a'}", '\ufeff{"title":"a"}', ""]) {
+      const answer = await post(text);
+      assert.equal(answer.status, 400, text);
+    }
+    assertProblem(await post('{"title":'.repeat(6_000)), 400, "malformed-request");
+    assertProblem(await post("[".repeat(60_000) + "]".repeat(5_000)), 400, "malformed-request");
+  });
+
+  test("another media type is 415 and names the right one", async () => {
+    const form = await post("title=a", { "content-type": "application/x-www-form-urlencoded" });
+    assertProblem(form, 415, "media-type-unsupported");
+    const plain = await post('{"title":"a"}', { "content-type": "text/plain" });
+    assertProblem(plain, 415, "media-type-unsupported");
+    const { task } = await tasks.create("ada", { title: "a" });
+    const patch = await tasks.call("ada", `PATCH /tasks/${task.id}`, {
+      headers: { "content-type": "application/json", "if-match": "*" },
+      body: { title: "b" },
+    });
+    assertProblem(patch, 415, "media-type-unsupported");
+    assert.equal(patch.headers.get("accept-patch"), "application/merge-patch+json");
+  });
+
+  test("more than 64 KiB is 413, declared or not", async () => {
+    assertProblem(await post({ title: "a", notes: "x".repeat(70_000) }), 413, "body-too-large");
+    await using raw = await rawConnection(Number(new URL(tasks.server.url).port));
+    await raw.write(
+      `POST /tasks HTTP/1.1\r\nHost: x\r\nTidegate-Assertion: ${tasks.gateway.assertion("ada")}\r\n` +
+        "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n" +
+        `11170\r\n${"x".repeat(0x11170)}\r\n0\r\n\r\n`,
+    );
+    assert.match(String(await raw.readUntil("\r\n")), /^HTTP\/1.1 413 /);
+  });
+
+  test("a patch can neither remove the title nor add a member", async () => {
+    const { task } = await tasks.create("ada", { title: "a" });
+    const headers = { "if-match": "*" };
+    for (const body of [
+      { title: null },
+      { colour: "red" },
+      { version: 9 },
+      '{"__proto__":{"x":1}}',
+      '"text"',
+      { tags: { "0": "x" } },
+    ]) {
+      const answer = await tasks.call("ada", `PATCH /tasks/${task.id}`, { headers, body });
+      assertProblem(answer, 400, "invalid-request");
+    }
+  });
+});
+
+describe("targets", () => {
+  test("queries out of the contract are 400", async () => {
+    for (const query of [
+      "colour=red",
+      "limit=0",
+      "limit=101",
+      "limit=ten",
+      "limit=1&limit=2",
+      "sort=id",
+      "sort=--title",
+      "status=open",
+      "dueBefore=tomorrow",
+      "q=",
+      "q=a%00b",
+      `q=${"x".repeat(201)}`,
+      "cursor=",
+      "cursor=AAAA",
+      "cursor=%22",
+      "__proto__=x",
+      "__proto__[x]=y",
+    ]) {
+      const answer = await tasks.call("ada", `GET /tasks?${query}`);
+      assertProblem(answer, 400, "invalid-request");
+      assert.match(answer.body.errors[0].pointer, /^#\/query\//);
+    }
+  });
+
+  test("a cursor with any one character changed is 400", async () => {
+    await tasks.create("heidi", { title: "1" });
+    await tasks.create("heidi", { title: "2" });
+    const { nextCursor } = (await tasks.call("heidi", "GET /tasks?limit=1")).body;
+    for (let index = 0; index < nextCursor.length; index += 7) {
+      const changed = nextCursor[index] === "A" ? "B" : "A";
+      const cursor = nextCursor.slice(0, index) + changed + nextCursor.slice(index + 1);
+      assertProblem(
+        await tasks.call("heidi", `GET /tasks?limit=1&cursor=${cursor}`),
+        400,
+        "invalid-request",
+      );
+    }
+    const elsewhere = await tasks.call(
+      "heidi",
+      `GET /tasks?limit=1&sort=title&cursor=${nextCursor}`,
+    );
+    assertProblem(elsewhere, 400, "invalid-request");
+    assert.equal(
+      (await tasks.call("heidi", `GET /tasks?limit=9&cursor=${nextCursor}`)).body.items.length,
+      1,
+    );
+  });
+
+  test("searches are words, whatever they look like", async () => {
+    await tasks.create("ivan", {
+      title: 'Fix the "quoted" café C++ it\'s 100% OR nothing',
+      notes: "naïve",
+    });
+    await tasks.create("ivan", { title: "Another" });
+    const found = async (q: string): Promise<number> =>
+      (await tasks.call("ivan", `GET /tasks?q=${encodeURIComponent(q)}`)).body.items.length;
+    for (const q of [
+      "quoted",
+      '"quoted"',
+      "cafe",
+      "CAFÉ",
+      "naive",
+      "C++",
+      "100%",
+      "quo noth",
+      "fix it's",
+    ]) {
+      assert.equal(await found(q), 1, q);
+    }
+    for (const q of [
+      '" OR owner:"p1',
+      "title:zebra",
+      "') OR 1=1 --",
+      "'; drop table tasks; --",
+      "* XOR *",
+      "NEAR(fix another)",
+      "{title} : fix",
+      "^fix -another",
+      "!!!",
+      '""""""',
+      "p1",
+    ]) {
+      assert.equal(await found(q), 0, q);
+    }
+    assert.equal((await tasks.call("ivan", "GET /tasks")).body.items.length, 2);
+  });
+
+  test("other methods are 405 with Allow, other paths 404", async () => {
+    const put = await tasks.call("ada", "PUT /tasks", { body: {} });
+    assertProblem(put, 405, "method-not-allowed");
+    assert.equal(put.headers.get("allow"), "GET, HEAD, POST");
+    const post = await tasks.call("ada", "POST /tasks/live");
+    assertProblem(post, 405, "method-not-allowed");
+    assert.equal(post.headers.get("allow"), "GET");
+    for (const path of [
+      "/",
+      "/tasks/",
+      "/task",
+      "/tasks/a/b",
+      "/tasks//",
+      "/TASKS",
+      "/tasks/%2e%2e",
+    ]) {
+      assert.equal((await tasks.call("ada", `GET ${path}`)).status, 404, path);
+    }
+    assertProblem(await tasks.call("ada", `GET /tasks/${"x".repeat(200)}`), 414, "target-too-long");
+    assertProblem(await tasks.call("ada", "GET /tasks/%ff"), 400, "malformed-request");
+  });
+
+  test("bytes that are not HTTP get a problem and a closed connection", async () => {
+    await using raw = await rawConnection(Number(new URL(tasks.server.url).port));
+    await raw.write(
+      "GET /tasks HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+    );
+    const answer = String(await raw.readToEnd());
+    assert.match(answer, /^HTTP\/1.1 400 /);
+    assert.match(answer, /problems#malformed-request/);
+  });
+});
