@@ -1,12 +1,26 @@
 import { systemRandom } from "@tidegate/clock";
-import { createLimiter } from "./create-limiter.ts";
+import { attachLimiter, createLimiter } from "./create-limiter.ts";
+import type { LimitDefinition } from "./limit-definition.ts";
 import { limiterContract } from "./limiter.contract.ts";
+import { beginLockOwner, createLimiterMemory } from "./limiter-memory.ts";
+
+const small = (definitions: readonly LimitDefinition[]): LimitDefinition[] =>
+  definitions.map((definition) => Object.assign({}, definition, { maxKeys: 1_000 }));
 
 limiterContract("createLimiter()", (definitions, options) =>
   createLimiter({
-    definitions: definitions.map((definition) => ({ ...definition, maxKeys: 1_000 })),
+    definitions: small(definitions),
     random: systemRandom,
     maxHandles: 1_000,
     ...options,
   }),
 );
+
+limiterContract("attachLimiter()", (definitions, options) => {
+  const memory = createLimiterMemory({
+    definitions: small(definitions),
+    random: systemRandom,
+    reservationMs: options?.reservationMs ?? 30_000,
+  });
+  return attachLimiter({ memory, lockOwner: beginLockOwner(memory, 1), maxHandles: 1_000 });
+});

@@ -35,7 +35,7 @@ import {
   type Reservation,
 } from "./limiter.ts";
 import { createLimiterMemory, toPlans, type LimiterMemory } from "./limiter-memory.ts";
-import { LOCK, NO_LOCKS, type RecordLocks } from "./record-lock.ts";
+import { LOCK, NoLocks, SharedLocks, type LockOwner, type RecordLocks } from "./record-lock.ts";
 import { toMsRoundedUp, toTicks } from "./ticks.ts";
 
 /** 1 M handles reserve 16 MB; a connection or request in flight uses one per limit. When all are in use, callers are refused. */
@@ -66,10 +66,24 @@ export function createLimiter(options: {
     random: options.random,
     reservationMs: options.reservationMs ?? DEFAULT_RESERVATION_MS,
   });
-  return new TableLimiter(memory, NO_LOCKS, options.maxHandles ?? DEFAULT_MAX_HANDLES);
+  return new TableLimiter(memory, new NoLocks(), options.maxHandles ?? DEFAULT_MAX_HANDLES);
 }
 
-/** The limiter of one thread over memory that it may share. */
+/**
+ * One thread's limiter over memory that other threads use too: limits are exact over all of them.
+ * Handles and reservations belong to this limiter; what is spent belongs to the memory.
+ */
+export function attachLimiter(options: {
+  readonly memory: LimiterMemory;
+  /** This thread's life, from the supervisor (`beginLockOwner`); never used by two threads. */
+  readonly lockOwner: LockOwner;
+  readonly maxHandles?: number;
+}): Limiter {
+  const locks = new SharedLocks(new Int32Array(options.memory.buffer), options.lockOwner);
+  return new TableLimiter(options.memory, locks, options.maxHandles ?? DEFAULT_MAX_HANDLES);
+}
+
+/** The limiter of one thread over memory that it may share. Nothing between locking and letting go throws. */
 export class TableLimiter implements Limiter {
   readonly #memory: LimiterMemory;
   readonly #plans: LimitPlan[];
@@ -112,7 +126,7 @@ export class TableLimiter implements Limiter {
     report: LimitReport,
   ): Outcome {
     const now = toTicks(nowMs);
-    if (!this.#hold(handles, count, now)) return refuseAll(count, report);
+    if (!this.#hold(handles, costs, count, now)) return refuseAll(count, report);
     const outcome = this.#check(costs, count, now);
     if (outcome === OUTCOME.admitted) {
       for (let i = 0; i < count; i++) {
@@ -135,7 +149,7 @@ export class TableLimiter implements Limiter {
   ): Outcome {
     assert(reservation.count === 0, "the reservation is still open");
     const now = toTicks(nowMs);
-    if (!this.#hold(handles, count, now)) return refuseAll(count, report);
+    if (!this.#hold(handles, costs, count, now)) return refuseAll(count, report);
     const outcome = this.#check(costs, count, now);
     if (outcome === OUTCOME.admitted) {
       for (let i = 0; i < count; i++) this.#book(i, handles[i]!, costs[i]!, now, reservation);
@@ -163,7 +177,7 @@ export class TableLimiter implements Limiter {
     report: LimitReport,
   ): Outcome {
     const now = toTicks(nowMs);
-    if (!this.#hold(handles, count, now)) return refuseAll(count, report);
+    if (!this.#hold(handles, costs, count, now)) return refuseAll(count, report);
     const outcome = this.#check(costs, count, now);
     this.#describe(costs, count, now, report);
     this.#letGo();
@@ -181,6 +195,8 @@ export class TableLimiter implements Limiter {
   statistics(): LimiterStatistics {
     return {
       maxBytes: this.#memory.buffer.byteLength + this.#handles.rows.byteLength,
+      brokenLocks: this.#locks.broken,
+      lockTimeouts: this.#locks.timedOut,
       handlesInUse: this.#handles.inUse,
       handleShortages: this.#handles.shortages,
       limits: this.#memory.definitions.map((definition, index) => {
@@ -196,7 +212,7 @@ export class TableLimiter implements Limiter {
   }
 
   /** Finds and locks the records of all handles. False, with nothing held, when that cannot be done: the call is then refused. */
-  #hold(handles: Int32Array, count: number, now: number): boolean {
+  #hold(handles: Int32Array, costs: Int32Array, count: number, now: number): boolean {
     assert(count > 0 && count <= MAX_LIMITS_AT_ONCE, "too many limits at once");
     for (let attempt = 0; attempt < HOLD_ATTEMPTS; attempt++) {
       let hasLookedUp = false;
@@ -204,6 +220,7 @@ export class TableLimiter implements Limiter {
       const examined = attempt === 0 ? EXAMINED_PER_INSERTION : 0;
       for (let i = 0; i < count; i++) {
         if (handles[i]! < 0) return false;
+        assert(costs[i]! >= 0, "a cost is negative");
         const row = this.#handles.at(handles[i]!);
         const rows = this.#handles.rows;
         const plan = this.#plans[rows[row + LIMIT]! & 0xffff]!;
@@ -242,7 +259,7 @@ export class TableLimiter implements Limiter {
     }
     for (let i = 0; i < distinct; i++) {
       const lock = this.#locks.take(2 * order[i]! + RECORD_LOCK);
-      if (lock === LOCK.timedOut) {
+      if (lock === LOCK.missed) {
         this.#letGo();
         return false;
       }
@@ -296,7 +313,6 @@ export class TableLimiter implements Limiter {
   /** Cost of position `i` plus that of earlier positions on the same record, so that one caller named twice is not checked twice against the same units. */
   #costSoFar(costs: Int32Array, i: number): number {
     let cost = costs[i]!;
-    assert(cost >= 0, "a cost is negative");
     for (let j = 0; j < i; j++) {
       if (this.#heldRecords[j] === this.#heldRecords[i]) cost += costs[j]!;
     }
@@ -344,7 +360,7 @@ export class TableLimiter implements Limiter {
       const record = reservation.record[i]!;
       const lock = this.#locks.take(2 * record + RECORD_LOCK);
       // What cannot be ended now expires by itself, spent.
-      if (lock === LOCK.timedOut) continue;
+      if (lock === LOCK.missed) continue;
       if (lock === LOCK.broken) repairRecord(plan, record);
       const { identity, cost, bookedAt } = reservation;
       // A record that limited nobody any more may serve somebody else by now.

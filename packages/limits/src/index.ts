@@ -17,7 +17,19 @@ export {
   type Outcome,
   type Reservation,
 } from "./limiter.ts";
-export { createLimiter, DEFAULT_MAX_HANDLES, DEFAULT_RESERVATION_MS } from "./create-limiter.ts";
+export {
+  beginLockOwner,
+  createLimiterMemory,
+  endLockOwner,
+  type LimiterMemory,
+} from "./limiter-memory.ts";
+export { type LockOwner } from "./record-lock.ts";
+export {
+  attachLimiter,
+  createLimiter,
+  DEFAULT_MAX_HANDLES,
+  DEFAULT_RESERVATION_MS,
+} from "./create-limiter.ts";
 export { createKeyedLimiter, type Decision, type KeyedLimiter } from "./keyed-limiter.ts";
 export { addressKey, type Ipv6Prefix } from "./address-key.ts";
 export { callerKey } from "./caller-key.ts";

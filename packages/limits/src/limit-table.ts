@@ -145,7 +145,7 @@ function insert(plan: LimitPlan, locks: RecordLocks, h0: number, h1: number, now
   const hasSpilled = i32[header + SPILLS] !== 0;
   if (hasSpilled) {
     const lock = locks.take(2 * coarseRecord + RECORD_LOCK);
-    if (lock === LOCK.timedOut) {
+    if (lock === LOCK.missed) {
       giveBack(plan, number);
       return -1;
     }
@@ -181,7 +181,9 @@ function sweepLocked(plan: LimitPlan, locks: RecordLocks, count: number, now: nu
     const record = recordAt(plan, number);
     if ((i32[2 * record + IDENTITY_0]! | i32[2 * record + IDENTITY_1]!) === 0) continue;
     // Only without waiting: whoever holds it uses it, so it is not idle.
-    if (!locks.tryTake(2 * record + RECORD_LOCK)) continue;
+    const lock = locks.tryTake(2 * record + RECORD_LOCK);
+    if (lock === LOCK.missed) continue;
+    if (lock === LOCK.broken) repairRecord(plan, record);
     if (isIdle(plan, record, now)) {
       unlink(plan, number, record);
       reclaimed++;
@@ -248,7 +250,7 @@ function lockStructure(plan: LimitPlan, locks: RecordLocks): boolean {
   const lock = locks.take(2 * plan.header + STRUCTURE_LOCK);
   // A thread that ended while changing chains left the version odd.
   if (lock === LOCK.broken && (plan.i32[2 * plan.header + VERSION]! & 1) === 1) endChange(plan);
-  return lock !== LOCK.timedOut;
+  return lock !== LOCK.missed;
 }
 
 function beginChange(plan: LimitPlan): void {

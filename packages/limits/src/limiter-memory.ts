@@ -3,6 +3,7 @@ import type { Random } from "@tidegate/clock";
 import { problemsOf, type LimitDefinition } from "./limit-definition.ts";
 import { TABLE_HEADER_WORDS, toPlanShape, type LimitPlan } from "./limit-plan.ts";
 import { initTable } from "./limit-table.ts";
+import { beginOwner, endOwner, type LockOwner } from "./record-lock.ts";
 
 /**
  * All that threads must have in common to share one limiter: send it to a worker as it is and
@@ -16,8 +17,7 @@ export interface LimiterMemory {
   readonly reservationMs: number;
 }
 
-/** Owners of locks; number 0 is nobody. One table of generations at the start of the memory. */
-export const MAX_OWNERS = 127;
+/** Generations of the lock owners, one 32-bit element each, at the start of the memory. */
 const OWNER_TABLE_WORDS = 64;
 
 // A record is addressed by a 32-bit number of 8-byte words.
@@ -57,6 +57,19 @@ export function createLimiterMemory(options: {
   };
   for (const plan of toPlans(memory)) initTable(plan);
   return memory;
+}
+
+/**
+ * Begins the life of a thread that will use the memory; for its supervisor, before the thread starts.
+ * @param owner 1 to 126, one per thread; a thread started again under a number gets a new life
+ */
+export function beginLockOwner(memory: LimiterMemory, owner: number): LockOwner {
+  return beginOwner(new Int32Array(memory.buffer), owner);
+}
+
+/** Declares a thread ended, so that others take over the locks it died with. Only after its `exit` event. */
+export function endLockOwner(memory: LimiterMemory, life: LockOwner): void {
+  endOwner(new Int32Array(memory.buffer), life);
 }
 
 /** The plans with their views on `memory`; the same on every thread. */

@@ -150,6 +150,9 @@ export function createReservation(): Reservation {
 export interface LimiterStatistics {
   /** Bytes of address space the tables may come to use. */
   readonly maxBytes: number;
+  /** Locks this thread took over from ended ones, and locks it could not have in time (those calls were refused). */
+  readonly brokenLocks: number;
+  readonly lockTimeouts: number;
   readonly handlesInUse: number;
   /** Calls of `intern` that found no free handle. */
   readonly handleShortages: number;
