@@ -173,6 +173,7 @@ class RunningGateway implements Gateway {
         identifier,
         allowedOrigins: new Set([origin]),
         viaName,
+        clock,
       }),
       servedHosts,
       ownEndpoints: createOwnEndpoints({ readiness, jwks: () => keys.jwks }),

@@ -1,3 +1,4 @@
+import type { Clock } from "@tidegate/clock";
 import { oddityBitsOf } from "./route/canonical-path.ts";
 import { routeForMethod, type RouteTable } from "./route/route-table.ts";
 import type { Route } from "./route/route.ts";
@@ -33,12 +34,15 @@ export function createRoad({
   identifier,
   allowedOrigins,
   viaName,
+  clock,
 }: {
   table: RouteTable;
   identifier: Identifier;
   /** Web origins that are ours, beside a route's own. */
   allowedOrigins: ReadonlySet<string>;
   viaName: string;
+  /** Its wall time is what the age of a sign-in is measured against. */
+  clock: Clock;
 }): Road {
   return {
     walk(visit, oddities) {
@@ -55,12 +59,14 @@ export function createRoad({
     if (head.via?.includes(viaName) === true) return refuse(visit, REASON.forwarding_loop);
     const place = table.find(head.host, head.path);
     if (place === undefined) return refuse(visit, REASON.route_unknown);
-    const route =
-      kind === CALL_KIND.handshake ? place.socket : routeForMethod(place, head.method);
+    const route = kind === CALL_KIND.handshake ? place.socket : routeForMethod(place, head.method);
     if (route === undefined) {
       visit.allow = place.allow;
       if (kind === CALL_KIND.handshake) return refuse(visit, REASON.upgrade_not_offered);
-      return refuse(visit, place.allow === "" ? REASON.upgrade_required : REASON.method_not_allowed);
+      return refuse(
+        visit,
+        place.allow === "" ? REASON.upgrade_required : REASON.method_not_allowed,
+      );
     }
     if ((oddities & ~oddityBitsOf(route.config.allowInPath)) !== 0)
       return refuse(visit, REASON.bad_path);
@@ -89,9 +95,12 @@ export function createRoad({
     if (identity === undefined || session === undefined) return verdictOf(visit);
     visit.identity = identity;
     session.principal = identity.principal;
-    if (!checkLevel(route, identity.principal, refusal)) return verdictOf(visit);
+    if (!checkLevel({ route, principal: identity.principal, nowMs: clock.wallMs() }, refusal))
+      return verdictOf(visit);
     return chain(passStage(visit, route, "principal"), () =>
-      chain(checkBody(visit, route), () => chain(passStage(visit, route, "capacity"), () => admit(visit))),
+      chain(checkBody(visit, route), () =>
+        chain(passStage(visit, route, "capacity"), () => admit(visit)),
+      ),
     );
   }
 }

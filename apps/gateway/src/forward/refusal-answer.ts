@@ -40,7 +40,11 @@ export function refusalAnswer(visit: Visit, { typeBase, random }: AnswerContext)
     fields.push("Retry-After", retryAfter(refusal.retryAfterMs, random));
   }
   if (route !== undefined && session !== undefined && call !== undefined) {
-    for (const challenge of authenticateFields({ route, head: visit.head, refusal }))
+    for (const challenge of authenticateFields({
+      challenges: route.challenges,
+      head: visit.head,
+      refusal,
+    }))
       fields.push("WWW-Authenticate", challenge);
     addLimitFields(fields, { route, session, nowMs: call.nowMs, refused });
   }

@@ -19,12 +19,12 @@ export interface Identifier {
   /**
    * Synchronous whenever the credential is remembered, absent or malformed; a promise when it must be verified.
    * @returns the identity, or undefined after `refusal` was filled. A promise must only be awaited with the
-   *   connection's `signal`: when the client leaves, what can be stopped is stopped.
+   *   caller's `signal` (made when it is first read): when the client leaves, what can be stopped is stopped.
    */
   identify(
     request: { readonly head: RequestHead; readonly route: Route; readonly peer: Peer },
     refusal: Refusal,
-    signal: AbortSignal,
+    caller: { readonly signal: AbortSignal },
   ): Identity | undefined | Promise<Identity | undefined>;
   /** Whether every issuer can verify now; for `/readyz`. */
   readonly isReady: boolean;

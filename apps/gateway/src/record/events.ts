@@ -90,6 +90,20 @@ export function issuerFailed(
   log.event("warn", "issuer.failed", fields);
 }
 
+/** A users file was read again after it changed; with a `problem` the users of before stay. */
+export function usersReloaded(
+  log: Log,
+  { issuer, problem }: { readonly issuer: string; readonly problem: Error | undefined },
+): void {
+  if (problem === undefined) log.event("info", "users.reloaded", { issuer });
+  else log.event("warn", "users.reload-failed", { issuer, error: problem });
+}
+
+/** A credential was not accepted. Only for whoever looks into it: clients make these, and they learn less than `why`. */
+export function credentialRefused(log: Log, fields: { readonly why: string }): void {
+  log.event("debug", "credential.refused", fields);
+}
+
 /** Somebody asked the admin listener for more than the open endpoints, without the token or under a foreign name. */
 export function adminRefused(
   log: Log,

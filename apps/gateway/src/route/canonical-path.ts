@@ -12,7 +12,12 @@ export interface CanonicalPath {
   readonly oddities: number;
 }
 
-export const ODDITY = { encodedSlash: 1, encodedBackslash: 2, semicolon: 4, emptySegment: 8 } as const;
+export const ODDITY = {
+  encodedSlash: 1,
+  encodedBackslash: 2,
+  semicolon: 4,
+  emptySegment: 8,
+} as const;
 
 const ODDITY_BY_NAME = {
   "%2F": ODDITY.encodedSlash,

@@ -6,7 +6,14 @@ import {
   type LimitDefinition,
   type Limiter,
 } from "@tidegate/limits";
-import type { GatewayConfig, LimitConfig, RouteConfig, SocketLimitConfig, UpstreamConfig } from "../config/schema.ts";
+import type {
+  GatewayConfig,
+  LimitConfig,
+  RouteConfig,
+  SocketLimitConfig,
+  UpstreamConfig,
+} from "../config/schema.ts";
+import { toChallenges } from "../identify/challenges.ts";
 import { LimitPolicy, type LimitUse } from "../judge/limit-policy.ts";
 import type { Policy } from "../judge/policy.ts";
 import type { Route, SocketRules } from "./route.ts";
@@ -28,17 +35,16 @@ export function compileRoutes(
   const global = config.limits.map((limit) => ({ limit, limitIndex: define(limit) }));
   const drafts = config.routes.map((route) => ({
     route,
-    limits: [
-      ...global,
-      ...route.limits.map((limit) => ({ limit, limitIndex: define(limit) })),
-    ],
+    limits: [...global, ...route.limits.map((limit) => ({ limit, limitIndex: define(limit) }))],
     socketLimits: (route.websocket?.limits ?? []).map((limit) => ({
       limit,
       limitIndex: define(limit),
     })),
   }));
   const limiter = createLimiter({ definitions, random });
-  const routes = drafts.map((draft, index) => compileRoute({ ...draft, index, config, limiter, metrics }));
+  const routes = drafts.map((draft, index) =>
+    compileRoute({ ...draft, index, config, limiter, metrics }),
+  );
   return { routes, limiter };
 }
 
@@ -90,7 +96,10 @@ function compileRoute({
   const late = uses.filter(({ per }) => per === "user" || per === "route");
   const limitPolicy = (stage: "address" | "principal", set: readonly LimitUse[]): LimitPolicy[] => {
     if (set.length === 0) return [];
-    const refusals = metrics.limitCounters(id, set.map(({ name }) => name));
+    const refusals = metrics.limitCounters(
+      id,
+      set.map(({ name }) => name),
+    );
     const isRefundable = stage === "principal";
     return [new LimitPolicy({ stage, uses: set, limiter, isRefundable, refusals })];
   };
@@ -100,7 +109,14 @@ function compileRoute({
   const websocket =
     route.websocket === undefined
       ? undefined
-      : compileSocketRules({ id, config: route.websocket, limits: socketLimits, use, limiter, metrics });
+      : compileSocketRules({
+          id,
+          config: route.websocket,
+          limits: socketLimits,
+          use,
+          limiter,
+          metrics,
+        });
   return Object.freeze({
     id,
     index,
@@ -114,6 +130,7 @@ function compileRoute({
       body: [],
       capacity: [],
     },
+    challenges: toChallenges(route, config),
     limitPolicies,
     limitPolicyField: toPolicyField(
       limitPolicies.flatMap(({ uses: own }) => own.map(({ announced }) => announced)),
@@ -148,8 +165,13 @@ function compileSocketRules({
         .map((entry) => entry.use);
       if (uses.length === 0) return [];
       // Nothing judges a message after its limits yet, so nothing is booked that could come back.
-      const refusals = metrics.limitCounters(id, uses.map(({ name }) => name));
-      return [new LimitPolicy({ stage: "principal", uses, limiter, isRefundable: false, refusals })];
+      const refusals = metrics.limitCounters(
+        id,
+        uses.map(({ name }) => name),
+      );
+      return [
+        new LimitPolicy({ stage: "principal", uses, limiter, isRefundable: false, refusals }),
+      ];
     });
   return {
     config,
@@ -158,7 +180,10 @@ function compileSocketRules({
   };
 }
 
-function covers(limited: SocketLimitConfig["class"], className: (typeof OPCODE_CLASSES)[number]): boolean {
+function covers(
+  limited: SocketLimitConfig["class"],
+  className: (typeof OPCODE_CLASSES)[number],
+): boolean {
   return limited === className || (limited === "message" && className !== "control");
 }
 

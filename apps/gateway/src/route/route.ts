@@ -1,3 +1,4 @@
+import type { Challenges } from "../identify/challenges.ts";
 import type { RouteConfig, UpstreamConfig, WebSocketConfig } from "../config/schema.ts";
 import type { LimitPolicy } from "../judge/limit-policy.ts";
 import type { Policy, Stage } from "../judge/policy.ts";
@@ -14,6 +15,8 @@ export interface Route {
   readonly upstreamConfig: UpstreamConfig;
   /** Policies of requests and handshakes, by stage. */
   readonly policies: Readonly<Record<Stage, readonly Policy[]>>;
+  /** What its 401 answers ask for. */
+  readonly challenges: Challenges;
   /** Every limit on requests and handshakes, for the `RateLimit` fields of answers. */
   readonly limitPolicies: readonly LimitPolicy[];
   /** Value of `RateLimit-Policy`; empty when there are no limits. */

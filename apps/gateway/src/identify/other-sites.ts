@@ -1,0 +1,53 @@
+import type { RequestHead } from "../accept/request-head.ts";
+import { CALL_KIND, type CallKind } from "../judge/call.ts";
+import type { Route } from "../route/route.ts";
+import { hasSessionCookie, isAmbient } from "./presented-credential.ts";
+
+/**
+ * Step 4 of the road: whether another web site may be behind this call. The session cookie and Basic are ambient:
+ * browsers add them to whatever any page asks for (cross-site request forgery, cross-site WebSocket hijacking). A
+ * bearer token is not, so ordinary requests with one may come from anywhere.
+ * @param request.allowedOrigins our own web origins, beside those of the route
+ * @returns true when the call must be refused as `origin_refused`
+ */
+export function isFromForbiddenSite({
+  head,
+  route,
+  kind,
+  allowedOrigins,
+}: {
+  readonly head: RequestHead;
+  readonly route: Pick<Route, "config">;
+  readonly kind: CallKind;
+  readonly allowedOrigins: ReadonlySet<string>;
+}): boolean {
+  const isHandshake = kind === CALL_KIND.handshake;
+  // Most calls: no handshake, nothing ambient.
+  if (!isHandshake && !isAmbient(head)) return false;
+
+  // Compared as text: browsers send the origin in one form only, and any other form is not from one. `null` (files,
+  // sandboxed frames) is in no list.
+  const { origin } = head;
+  const isAllowed =
+    origin !== undefined && (allowedOrigins.has(origin) || route.config.origins.includes(origin));
+  // Whoever sends an Origin is a browser or pretends to be one. Browsers leave it out of plain GETs only.
+  const isForeign = origin !== undefined && !isAllowed;
+
+  if (isHandshake) {
+    // The same-origin policy does not hold for WebSocket, so the Origin is all there is (RFC 6455 §10.2), and a
+    // handshake with a cookie and no Origin is no browser's of today.
+    return isForeign || (origin === undefined && hasSessionCookie(head.cookie));
+  }
+  const isOtherSite = head.secFetchSite === "cross-site" || head.secFetchSite === "same-site";
+  if (SAFE_METHODS.has(head.method)) {
+    // Reading across sites: only where the route lets that origin in. `same-site` is another site too: every port of
+    // one host, and every sibling host, is.
+    return isOtherSite && !isAllowed;
+  }
+  if (isForeign || (isOtherSite && !isAllowed)) return true;
+  // A form cannot send a field of its own, and scripts of other origins need our leave for one.
+  return hasSessionCookie(head.cookie) && (origin === undefined || !head.hasCsrfField);
+}
+
+/** RFC 9110 §9.2.1. */
+const SAFE_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
