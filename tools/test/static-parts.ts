@@ -10,7 +10,7 @@ const PARTS: readonly {
   { name: "format", command: ["oxfmt", "--check", "."] },
   { name: "lint", command: ["oxlint", "--deny-warnings"] },
   { name: "types", command: ["tsc", "-p", "."] },
-  { name: "dead code", command: ["knip", "--no-progress"] },
+  { name: "dead code", command: ["knip", "--no-progress", "--no-config-hints"] },
 ];
 
 /** Runs format, lint, types and dead code at once; prints the output of those that fail. */
