@@ -1,0 +1,290 @@
+import type { Socket } from "node:net";
+import {
+  FRAME_VERDICT,
+  FrameWalker,
+  OPCODE,
+  WALK,
+  type FrameGuard,
+  type FrameVerdict,
+} from "@tidegate/wire";
+import type { Call, Towards } from "../judge/call.ts";
+import { commitCall, judgeCall, releaseCall } from "../judge/judge-call.ts";
+import { socketActionOf } from "../judge/limit-policy.ts";
+import type { Policy } from "../judge/policy.ts";
+import { createRefusal, refuseWith } from "../judge/refusal.ts";
+import { REASON } from "../judge/reason.ts";
+import { VERDICT } from "../judge/verdict.ts";
+import type { SocketRules } from "../route/route.ts";
+import { SocketTally } from "./socket-tally.ts";
+
+/** Indexes of the opcode classification, in the order of `SocketRules.classes`. */
+const CLASS = { text: 0, binary: 1, control: 2 } as const;
+
+/** What a direction asks of the relay that it is half of. */
+export interface DirectionOwner {
+  /** A policy refused, and the answer is to end the socket. `Direction.refusal` says why. */
+  refused(direction: Direction): void;
+  /** `Direction.walker.violation` says why. */
+  violated(direction: Direction): void;
+  /** A close frame passed. Nothing that follows on this direction is looked at. */
+  closed(direction: Direction): void;
+  /** A frame must wait: call `Direction.proceed` after `waitMs`. */
+  delayed(direction: Direction, waitMs: number): void;
+  /** Whether this pong answers a ping of ours, and is therefore not for the upstream. */
+  isOwnPong(payload: Buffer, payloadBytes: number): boolean;
+}
+
+/**
+ * One half of a relay: takes bytes from `source`, judges every frame and writes what is admitted to `sink`. One
+ * write per chunk: what was dropped is closed up inside the chunk. Nothing here allocates per message or awaits.
+ */
+export class Direction implements FrameGuard {
+  readonly towards: Towards;
+  readonly source: Socket;
+  readonly sink: Socket;
+  readonly walker: FrameWalker;
+  readonly tally: SocketTally;
+  /** One per direction: read by the owner right after it was told of a refusal. */
+  readonly refusal = createRefusal();
+
+  /** Monotonic time of the last chunk. Written here, read by the owner's sweep. */
+  lastReadMs: number;
+  /** Whether the source said that it will send no more. Written by the owner. */
+  hasEnded = false;
+  /** Reason text of the close frame that passed. */
+  closeReason = "";
+  /** The sink takes nothing for now. */
+  isBlocked = false;
+  /** When that began, or when it last took something; for the bound on slow readers. */
+  blockedSinceMs = 0;
+  blockedBytes = 0;
+
+  readonly #owner: DirectionOwner;
+  readonly #call: Call;
+  readonly #policies: readonly (readonly Policy[])[];
+  readonly #counters: Float64Array;
+  readonly #classCount: number;
+  readonly #maxDelayMs: number;
+  readonly #blockAtBytes: number;
+
+  /** The chunk being walked; afterwards the one that is held, if any: at most one, at most 64 KiB. */
+  #chunk: Buffer | undefined;
+  #heldAt = 0;
+  /** When the held frame must have passed; 0 while none is held. */
+  #delayDeadlineMs = 0;
+  #delayedSinceMs = 0;
+  #runStart = 0;
+  /** 0 while no run was admitted: a run never ends at 0. */
+  #runEnd = 0;
+  #isCorked = false;
+
+  constructor(options: {
+    readonly owner: DirectionOwner;
+    readonly towards: Towards;
+    readonly source: Socket;
+    readonly sink: Socket;
+    readonly rules: SocketRules;
+    readonly call: Call;
+    readonly counters: Float64Array;
+    readonly isDeflateNegotiated: boolean;
+  }) {
+    const { config, policies, classes } = options.rules;
+    this.#owner = options.owner;
+    this.towards = options.towards;
+    this.source = options.source;
+    this.sink = options.sink;
+    this.#call = options.call;
+    this.#counters = options.counters;
+    this.#classCount = classes.length;
+    this.#policies = policies[options.towards];
+    this.#maxDelayMs = config.maxDelayMs;
+    // One chunk more may arrive once we decide to stop; below the stream's own mark it would not tell us to go on.
+    this.#blockAtBytes = Math.max(
+      options.sink.writableHighWaterMark,
+      config.maxBufferedBytes - CHUNK_BYTES,
+    );
+    this.lastReadMs = options.call.nowMs;
+    this.tally = new SocketTally(classes.length);
+    this.walker = new FrameWalker(this, {
+      from: options.towards === 0 ? "client" : "server",
+      isDeflateNegotiated: options.isDeflateNegotiated,
+      maxMessageBytes: config.maxMessageBytes,
+      maxFragments: config.maxFragments,
+    });
+  }
+
+  /** Whether a close frame passed. */
+  get isClosed(): boolean {
+    return this.walker.status === WALK.closed;
+  }
+
+  /** Whether a frame waits for a limit. */
+  get isHeld(): boolean {
+    return this.#delayDeadlineMs !== 0;
+  }
+
+  /** Whether bytes of ours may be put behind what was sent: no message is half out, and nothing queues. */
+  get isAtBoundary(): boolean {
+    return !this.walker.isInsideMessage && this.sink.writable && this.sink.writableLength === 0;
+  }
+
+  /** Walks a chunk that came from the source. Not while a frame is held. */
+  read(chunk: Buffer, nowMs: number): void {
+    this.lastReadMs = nowMs;
+    this.#walk(chunk, 0, nowMs);
+  }
+
+  /** Goes on with the held chunk, if there is one and the sink takes bytes. */
+  proceed(nowMs: number): void {
+    const chunk = this.#chunk;
+    if (chunk === undefined || this.isBlocked || this.hasEnded) return;
+    this.#walk(chunk, this.#heldAt, nowMs);
+    if (this.#chunk === undefined && !this.isBlocked) this.source.resume();
+  }
+
+  /** The sink took all of it. */
+  drained(nowMs: number): void {
+    if (!this.isBlocked) return;
+    this.isBlocked = false;
+    if (this.isHeld) this.proceed(nowMs);
+    else this.source.resume();
+  }
+
+  #walk(chunk: Buffer, start: number, nowMs: number): void {
+    this.#call.nowMs = nowMs;
+    this.#chunk = chunk;
+    this.#runEnd = 0;
+    const stopped = this.walker.walk(chunk, start);
+    this.#flush(chunk);
+    const { status } = this.walker;
+    if (status === WALK.held) {
+      this.#heldAt = stopped;
+      return;
+    }
+    this.#chunk = undefined;
+    if (status === WALK.walking) return;
+    if (status === WALK.stopped) this.#owner.refused(this);
+    else if (status === WALK.broken) this.#owner.violated(this);
+    else this.#owner.closed(this);
+  }
+
+  judge(frame: FrameWalker): FrameVerdict {
+    const call = this.#call;
+    const { opcode, isFirst } = frame;
+    if (!call.session.isOpen) {
+      refuseWith(this.refusal, REASON.session_revoked);
+      return FRAME_VERDICT.stop;
+    }
+    let classIndex: number = CLASS.control;
+    if (opcode < OPCODE.close) {
+      classIndex = frame.messageOpcode === OPCODE.text ? CLASS.text : CLASS.binary;
+    } else if (opcode === OPCODE.close) {
+      // A close is the end of all this: no limit may keep it from arriving.
+      this.tally.admitted(classIndex, frame.payloadBytes);
+      this.#counters[VERDICT.admit * this.#classCount + classIndex]! += 1;
+      this.closeReason = frame.controlPayload.toString("utf8", 2, Math.max(2, frame.payloadBytes));
+      return FRAME_VERDICT.pass;
+    } else if (
+      opcode === OPCODE.pong &&
+      this.#owner.isOwnPong(frame.controlPayload, frame.payloadBytes)
+    ) {
+      return FRAME_VERDICT.drop;
+    }
+    const policies = this.#policies[classIndex]!;
+    if (policies.length > 0) {
+      call.classIndex = classIndex;
+      call.bytes = frame.payloadBytes;
+      call.isFirst = isFirst;
+      call.isLast = frame.isFinal;
+      const verdict = judgeCall(policies, call, this.refusal);
+      if (verdict !== VERDICT.admit) return this.#refuse(verdict, classIndex, isFirst);
+      commitCall(policies, call);
+      releaseCall(policies, policies.length, call, "done");
+      if (this.#delayDeadlineMs !== 0) this.#endDelay();
+    }
+    if (isFirst) {
+      this.#counters[VERDICT.admit * this.#classCount + classIndex]! += 1;
+      this.tally.admitted(classIndex, frame.payloadBytes);
+    } else {
+      this.tally.continued(classIndex, frame.payloadBytes);
+    }
+    return FRAME_VERDICT.pass;
+  }
+
+  pass(bytes: Buffer, from: number, to: number): void {
+    if (bytes !== this.#chunk) {
+      // A header that began in an earlier chunk: one packet with what follows.
+      this.#isCorked = true;
+      this.sink.cork();
+      this.sink.write(bytes);
+    } else if (this.#runEnd === 0) {
+      this.#runStart = from;
+      this.#runEnd = to;
+    } else {
+      bytes.copyWithin(this.#runEnd, from, to);
+      this.#runEnd += to - from;
+    }
+  }
+
+  /** Writes what was admitted, and stops reading when the sink has enough. */
+  #flush(chunk: Buffer): void {
+    if (this.#runEnd > 0) {
+      const isWhole = this.#runStart === 0 && this.#runEnd === chunk.length;
+      this.sink.write(isWhole ? chunk : chunk.subarray(this.#runStart, this.#runEnd));
+    }
+    if (this.#isCorked) {
+      this.#isCorked = false;
+      this.sink.uncork();
+    }
+    const queuedBytes = this.sink.writableLength;
+    if (queuedBytes < this.#blockAtBytes || this.isBlocked) return;
+    this.isBlocked = true;
+    this.blockedSinceMs = this.#call.nowMs;
+    this.blockedBytes = queuedBytes;
+    this.source.pause();
+  }
+
+  #refuse(
+    verdict: ReturnType<typeof judgeCall>,
+    classIndex: number,
+    isFirst: boolean,
+  ): FrameVerdict {
+    // Policies of messages decide at once. One that wants to wait is a mistake of ours, and ends its socket.
+    if (typeof verdict !== "number") {
+      verdict.catch(() => {});
+      refuseWith(this.refusal, REASON.overloaded);
+      return FRAME_VERDICT.stop;
+    }
+    // Half of the message is out: only the end is left.
+    const action = isFirst ? socketActionOf(this.refusal) : "close";
+    if (action === "delay") {
+      if (this.#delayDeadlineMs === 0) this.#beginDelay(verdict, classIndex);
+      const leftMs = this.#delayDeadlineMs - this.#call.nowMs;
+      if (leftMs > 0) {
+        const waitMs = Math.max(1, Math.min(this.refusal.retryAfterMs, leftMs));
+        this.#owner.delayed(this, waitMs);
+        return FRAME_VERDICT.hold;
+      }
+    }
+    if (this.#delayDeadlineMs === 0) this.#counters[verdict * this.#classCount + classIndex]! += 1;
+    else this.#endDelay();
+    if (action !== "drop") return FRAME_VERDICT.stop;
+    this.tally.dropped(classIndex);
+    return FRAME_VERDICT.drop;
+  }
+
+  #beginDelay(verdict: number, classIndex: number): void {
+    this.#counters[verdict * this.#classCount + classIndex]! += 1;
+    this.#delayedSinceMs = this.#call.nowMs;
+    this.#delayDeadlineMs = this.#call.nowMs + this.#maxDelayMs;
+    this.source.pause();
+  }
+
+  #endDelay(): void {
+    this.tally.delayedMs += this.#call.nowMs - this.#delayedSinceMs;
+    this.#delayDeadlineMs = 0;
+  }
+}
+
+/** The most that the platform reads from a connection at once. */
+const CHUNK_BYTES = 65_536;

@@ -1,0 +1,120 @@
+import { toCloseReason, VIOLATIONS, type Violation } from "@tidegate/wire";
+import { REASON, REASON_BY_CODE } from "../judge/reason.ts";
+import type { Refusal } from "../judge/refusal.ts";
+
+/** Which set of close codes a route speaks. */
+export type CloseProfile = "tidegate" | "standard";
+
+/** A close code and its reason text. */
+export interface Closing {
+  readonly code: number;
+  readonly reason: string;
+}
+
+/** Why a relay ends, and what each side is told. */
+export interface Ending {
+  readonly endedBy: "client" | "upstream" | "gateway";
+  readonly toClient: Closing;
+  readonly toUpstream: Closing;
+}
+
+/** What an upstream is told when we end: the person is gone, and why is none of its business. */
+const GOING_AWAY: Closing = { code: 1001, reason: "" };
+
+/** A message was refused by a policy. */
+export function endingOfRefusal(refusal: Readonly<Refusal>, profile: CloseProfile): Ending {
+  const kind = REASON_BY_CODE[refusal.reason] ?? REASON_BY_CODE[REASON.overloaded]!;
+  const isLimit = kind.closeCode === 4429 || kind.closeCode === 4503;
+  const facts: Record<string, number> = {};
+  // Whole seconds, upwards: who comes back after them must not be refused again for being early.
+  if (isLimit) facts["retryAfter"] = Math.max(1, Math.ceil(refusal.retryAfterMs / 1_000));
+  if (kind.closeCode === 4429) facts["reauthenticate"] = 0;
+  return byGateway({ code: kind.closeCode, reason: toCloseReason(kind.closeWord, facts) }, profile);
+}
+
+/** A client broke the framing or a bound of ours. */
+export function endingOfClientViolation(violation: Violation, profile: CloseProfile): Ending {
+  const code = VIOLATIONS[violation];
+  const toClient =
+    code === 1009
+      ? profiled({ code: 4413, reason: toCloseReason("message-too-big") }, profile)
+      : { code, reason: toCloseReason(violation) };
+  return { endedBy: "gateway", toClient, toUpstream: GOING_AWAY };
+}
+
+/** An upstream did. The client only learns that something is wrong behind us. */
+export function endingOfUpstreamViolation(violation: Violation): Ending {
+  return {
+    endedBy: "gateway",
+    toClient: { code: 1011, reason: toCloseReason("upstream-failed") },
+    toUpstream: { code: VIOLATIONS[violation], reason: toCloseReason(violation) },
+  };
+}
+
+/** The upstream's connection ended without a close frame. */
+export const UPSTREAM_LOST: Ending = {
+  endedBy: "upstream",
+  toClient: { code: 1011, reason: toCloseReason("upstream-lost") },
+  toUpstream: GOING_AWAY,
+};
+
+/** The client's connection ended without a close frame; nobody is left to be told 1006, which is what it means. */
+export const CLIENT_LOST: Ending = {
+  endedBy: "client",
+  toClient: { code: 1006, reason: "" },
+  toUpstream: GOING_AWAY,
+};
+
+export const endingOfDrain = (profile: CloseProfile): Ending =>
+  byGateway({ code: 4512, reason: toCloseReason("draining", { retryAfter: 2 }) }, profile);
+
+export const endingOfRevocation = (profile: CloseProfile): Ending =>
+  byGateway({ code: 4410, reason: toCloseReason("session-revoked") }, profile);
+
+/** One side takes no bytes. */
+export const endingOfSlowReader = (profile: CloseProfile): Ending =>
+  byGateway({ code: 4503, reason: toCloseReason("slow-reader") }, profile);
+
+/** The client said nothing for too long, pongs included. */
+export const ENDING_OF_SILENCE: Ending = {
+  endedBy: "gateway",
+  toClient: { code: 1001, reason: toCloseReason("idle") },
+  toUpstream: GOING_AWAY,
+};
+
+/** Something of ours failed. */
+export const ENDING_OF_FAILURE: Ending = {
+  endedBy: "gateway",
+  toClient: { code: 1011, reason: "" },
+  toUpstream: GOING_AWAY,
+};
+
+/** Cut by us without a word: the process ends. */
+export const ENDING_OF_CUT: Ending = {
+  endedBy: "gateway",
+  toClient: { code: 1006, reason: "" },
+  toUpstream: GOING_AWAY,
+};
+
+function byGateway(closing: Closing, profile: CloseProfile): Ending {
+  return { endedBy: "gateway", toClient: profiled(closing, profile), toUpstream: GOING_AWAY };
+}
+
+function profiled(closing: Closing, profile: CloseProfile): Closing {
+  return profile === "tidegate"
+    ? closing
+    : { ...closing, code: STANDARD_CODES.get(closing.code) ?? 1008 };
+}
+
+/**
+ * Our codes in RFC 6455's and the registry's words, for clients that know no others. What is not here is
+ * 1008 (policy violation): do not come back without a change.
+ */
+const STANDARD_CODES: ReadonlyMap<number, number> = new Map([
+  [4413, 1009],
+  [4429, 1013],
+  [4501, 1012],
+  [4503, 1013],
+  [4510, 1012],
+  [4512, 1012],
+]);
