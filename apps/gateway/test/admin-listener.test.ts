@@ -18,6 +18,7 @@ interface Opened extends AsyncDisposable {
 
 async function open(
   limits: Parameters<typeof createAdminListener>[0]["limits"] = {},
+  port = 0,
 ): Promise<Opened> {
   const folder = await tempFolder();
   const token = await loadAdminToken(folder.path, systemRandom);
@@ -35,7 +36,7 @@ async function open(
     clock: systemClock,
   });
   const listener = createAdminListener({
-    config: { host: "127.0.0.1", port: 0 },
+    config: { host: "127.0.0.1", port },
     token,
     metrics: () => "# HELP a b\n# TYPE a gauge\na 1\n",
     readiness: () => opened.parts,
@@ -235,6 +236,14 @@ test("connections beyond the bound are closed, and the bound frees itself", asyn
       return answer.status === 200;
     },
     { what: "a free connection" },
+  );
+});
+
+test("listen() says which port is taken", async () => {
+  await using admin = await open();
+  await assert.rejects(
+    open({}, admin.port),
+    new RegExp(`Cannot open the admin listener on 127.0.0.1:${admin.port}: the port is taken`),
   );
 });
 

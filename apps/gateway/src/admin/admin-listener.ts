@@ -127,11 +127,18 @@ export function createAdminListener(options: {
 
   return {
     async listen() {
-      server.listen(config.port, config.host);
-      await once(server, "listening");
+      const place = `${config.host}:${config.port}`;
+      try {
+        server.listen(config.port, config.host);
+        await once(server, "listening");
+      } catch (cause) {
+        const isTaken = cause instanceof Error && "code" in cause && cause.code === "EADDRINUSE";
+        const reason = isTaken ? "the port is taken" : String(cause);
+        throw new Error(`Cannot open the admin listener on ${place}: ${reason}`, { cause });
+      }
       const address = server.address();
       if (address === null || typeof address === "string") {
-        throw new Error(`Cannot listen on ${config.host}:${config.port}: no TCP address`);
+        throw new Error(`Cannot open the admin listener on ${place}: no TCP address`);
       }
       const host = address.family === "IPv6" ? `[${address.address}]` : address.address;
       return `http://${host}:${address.port}`;

@@ -3,12 +3,23 @@
 /** Label names and values, in the order they are written. Values may be any text; names are our own. */
 export type Labels = readonly (readonly [name: string, value: string])[];
 
+/** Labels as they stand between the braces. Made once where many samples share them. */
+export function labelText(labels: Labels): string {
+  return labels.map(([name, value]) => `${name}="${escapeLabel(value)}"`).join(",");
+}
+
 export const EXPOSITION_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 
-/** Gathers the samples of one family. Equal labels are added up: that is how threads and reloads come together. */
+/** Gathers the samples of one family. */
 export interface Family {
+  /** Adds to the sample of these labels, which may be there already. */
   add(labels: Labels, value: number): void;
-  /** The family's lines; histograms are given as whole samples with a suffix of the name. */
+  /**
+   * Writes a sample that no other call gives: a tenth of the cost, and most of a page.
+   * @param suffix what follows the name, as histograms have it; empty elsewhere
+   * @param labels as `labelText` makes them
+   */
+  append(suffix: string, labels: string, value: number): void;
   text(): string;
 }
 
@@ -16,26 +27,25 @@ export function createFamily(
   name: string,
   type: "counter" | "gauge" | "histogram",
   help: string,
-): Family & { addSuffixed(suffix: string, labels: Labels, value: number): void } {
-  const samples = new Map<string, number>();
-  const addSuffixed = (suffix: string, labels: Labels, value: number): void => {
-    const key = `${name}${suffix}${labelText(labels)}`;
-    samples.set(key, (samples.get(key) ?? 0) + value);
+): Family {
+  let text = `# HELP ${name} ${escapeHelp(help)}\n# TYPE ${name} ${type}\n`;
+  // As many as there are upstreams times faults, and configured limits.
+  const merged = new Map<string, number>();
+  const append = (suffix: string, labels: string, value: number): void => {
+    text += `${name}${suffix}${labels === "" ? "" : `{${labels}}`} ${numberText(value)}\n`;
   };
   return {
-    add: (labels, value) => addSuffixed("", labels, value),
-    addSuffixed,
+    add(labels, value) {
+      const key = labelText(labels);
+      merged.set(key, (merged.get(key) ?? 0) + value);
+    },
+    append,
     text() {
-      let text = `# HELP ${name} ${escapeHelp(help)}\n# TYPE ${name} ${type}\n`;
-      for (const [key, value] of samples) text += `${key} ${numberText(value)}\n`;
+      for (const [labels, value] of merged) append("", labels, value);
+      merged.clear();
       return text;
     },
   };
-}
-
-function labelText(labels: Labels): string {
-  if (labels.length === 0) return "";
-  return `{${labels.map(([name, value]) => `${name}="${escapeLabel(value)}"`).join(",")}}`;
 }
 
 function escapeLabel(value: string): string {

@@ -24,6 +24,9 @@ export function routeFixture(id = "GET /bank/accounts/**", classes?: readonly st
     upstreamConfig: upstreamSchema.parse({ targets: ["http://127.0.0.1:4103"] }),
     policies: none,
     slotCount: 0,
+    challenges: { bearerRealm: undefined, basicRealm: undefined },
+    limitPolicies: [],
+    limitPolicyField: "",
     chargesBytes: false,
     websocket:
       classes === undefined || config.websocket === undefined

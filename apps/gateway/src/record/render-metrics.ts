@@ -1,7 +1,7 @@
 import { FAULTS } from "../fault.ts";
 import { REASON_BY_CODE } from "../judge/reason.ts";
 import { VERDICT_NAMES } from "../judge/verdict.ts";
-import { createFamily, type Labels } from "./exposition.ts";
+import { createFamily, type Family, labelText, type Labels } from "./exposition.ts";
 import { ADDED_BOUNDS_MS, DURATION_BOUNDS_MS, type Bounds } from "./histogram.ts";
 import type { MetricBlock } from "./metric-memory.ts";
 import type { ProcessFacts } from "./process-facts.ts";
@@ -33,18 +33,13 @@ export interface MetricFacts {
  */
 export function renderMetrics(blocks: readonly MetricBlock[], facts: MetricFacts): string {
   const families = createFamilies();
+  for (const block of mergeBlocks(blocks)) {
+    if (block.kind === "route") addRoute(families, block);
+    if (block.kind === "messages") addMessages(families, block);
+  }
   for (const block of blocks) {
-    switch (block.kind) {
-      case "route":
-        addRoute(families, block);
-        break;
-      case "messages":
-        addMessages(families, block);
-        break;
-      case "limits":
-        addLimits(families, block);
-        break;
-    }
+    if (block.kind === "route") addFaults(families, block);
+    if (block.kind === "limits") addLimits(families, block);
   }
   families.blocks.add([], blocks.length);
   families.linesDropped.add([], facts.logLinesDropped);
@@ -107,7 +102,23 @@ const createFamilies = () => ({
   ),
 });
 
-function addRoute(families: Families, { routeId, upstream, cells }: MetricBlock): void {
+/**
+ * One block for all of a route: of every thread, and of every upstream that reloads gave it. What is told apart by
+ * upstream is taken from the blocks themselves.
+ */
+function mergeBlocks(blocks: readonly MetricBlock[]): MetricBlock[] {
+  const merged = new Map<string, MetricBlock>();
+  for (const block of blocks) {
+    const { kind, routeId, towards, names, cells } = block;
+    const key = JSON.stringify([kind, routeId, towards, names]);
+    const other = merged.get(key)?.cells;
+    const sum = other === undefined ? cells : cells.map((count, index) => count + other[index]!);
+    merged.set(key, { ...block, cells: sum });
+  }
+  return [...merged.values()];
+}
+
+function addRoute(families: Families, { routeId, cells }: MetricBlock): void {
   const route = ["route", routeId] as const;
   for (const [kind, kindName] of KINDS.entries()) {
     for (const [code, reason] of REASON_BY_CODE.entries()) {
@@ -121,19 +132,28 @@ function addRoute(families: Families, { routeId, upstream, cells }: MetricBlock)
           ["verdict", VERDICT_NAMES[reason.verdict]],
           ["reason", reason.name],
         ];
-        families.requests.add(labels, count);
+        families.requests.append("", labelText(labels), count);
       }
     }
   }
+  const routeText = labelText([route]);
+  addHistogram(families.duration, routeText, cells, DURATION_CELLS, DURATION_BOUNDS_MS);
+  addHistogram(families.added, routeText, cells, ADDED_CELLS, ADDED_BOUNDS_MS);
+  addSockets(families, routeId, cells);
+}
+
+function addFaults(families: Families, { routeId, upstream, cells }: MetricBlock): void {
   for (const fault of FAULT_NAMES) {
     const count = cells[faultCell(fault)] ?? 0;
     if (count === 0) continue;
-    const { side } = FAULTS[fault];
-    families.faults.add([route, ["upstream", upstream], ["side", side], ["fault", fault]], count);
+    const labels: Labels = [
+      ["route", routeId],
+      ["upstream", upstream],
+      ["side", FAULTS[fault].side],
+      ["fault", fault],
+    ];
+    families.faults.add(labels, count);
   }
-  addHistogram(families.duration, [route], cells, DURATION_CELLS, DURATION_BOUNDS_MS);
-  addHistogram(families.added, [route], cells, ADDED_CELLS, ADDED_BOUNDS_MS);
-  addSockets(families, routeId, cells);
 }
 
 function addSockets(families: Families, routeId: string, cells: Float64Array): void {
@@ -166,7 +186,7 @@ function addMessages(families: Families, block: MetricBlock): void {
         ["class", name],
         ["verdict", verdictName],
       ];
-      families.messages.add(labels, count);
+      families.messages.append("", labelText(labels), count);
     }
   }
 }
@@ -185,8 +205,8 @@ function addLimits(families: Families, { routeId, names, cells }: MetricBlock): 
 }
 
 function addHistogram(
-  family: Families["duration"],
-  labels: Labels,
+  family: Family,
+  labels: string,
   cells: Float64Array,
   offset: number,
   bounds: Bounds,
@@ -198,11 +218,11 @@ function addHistogram(
   let below = 0;
   for (const [index, boundMs] of bounds.entries()) {
     below += cells[offset + index] ?? 0;
-    family.addSuffixed("_bucket", [...labels, ["le", String(boundMs / 1_000)]], below);
+    family.append("_bucket", `${labels},le="${boundMs / 1_000}"`, below);
   }
-  family.addSuffixed("_bucket", [...labels, ["le", "+Inf"]], count);
-  family.addSuffixed("_sum", labels, (cells[offset + bounds.length + 1] ?? 0) / 1_000);
-  family.addSuffixed("_count", labels, count);
+  family.append("_bucket", `${labels},le="+Inf"`, count);
+  family.append("_sum", labels, (cells[offset + bounds.length + 1] ?? 0) / 1_000);
+  family.append("_count", labels, count);
 }
 
 function processText({ version, process }: MetricFacts): string {
