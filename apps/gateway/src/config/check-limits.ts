@@ -50,7 +50,7 @@ function checkGlobal(limit: Entry[1], path: ConfigPath, findings: Findings): voi
   if (limit?.per === undefined || limit.per === "address" || limit.per === "route") return;
   findings.mistake(
     [...path, "per"],
-    `is "${limit.per}", but limits for every route are judged before anybody has proved who they are`,
+    `is "${limit.per}", but limits for every route count addresses, or everybody on a route together`,
     ["address", "route"],
   );
 }

@@ -1,3 +1,4 @@
+import { BASIC_ACR } from "@tidegate/auth";
 import { parsePathPattern } from "../route/path-pattern.ts";
 import type { ConfigPath } from "./config-error.ts";
 import { didYouMean } from "./did-you-mean.ts";
@@ -27,6 +28,7 @@ export function checkRoutes(
       }
     }
     checkReserved(route, path, findings);
+    checkLevel(route, { config, path, findings });
     checkSocket(route, path, findings);
     if (!isPlaceBroken(index, broken)) checkCollisions(route, { index, served, findings });
   }
@@ -47,8 +49,32 @@ function checkName(name: string | undefined, { path, among, where, findings }: N
 }
 
 function checkReserved(route: RouteDraft, path: ConfigPath, findings: Findings): void {
-  if (route.path === undefined || !/^\/\.tidegate(?:\/|$)/.test(route.path)) return;
-  findings.mistake([...path, "path"], "is under /.tidegate, where the gateway's own endpoints are");
+  if (route.path === undefined || !RESERVED.test(route.path)) return;
+  findings.mistake([...path, "path"], "belongs to the gateway's own endpoints, which answer first");
+}
+
+const RESERVED = /^\/(?:\.tidegate(?:\/.*)?|healthz|readyz)$/;
+
+/** A users file vouches for a password alone, and nobody knows when it was typed. */
+function checkLevel(
+  { auth }: RouteDraft,
+  {
+    config,
+    path,
+    findings,
+  }: { config: Draft<GatewayConfig>; path: ConfigPath; findings: Findings },
+): void {
+  if (typeof auth !== "object" || auth.by === undefined || auth.by.length === 0) return;
+  const isPasswordOnly = auth.by.every(
+    (name) => name !== undefined && config.identity?.[name]?.kind === "users-file",
+  );
+  if (!isPasswordOnly) return;
+  const isLevelLacking = (auth.acr ?? []).length > 0 && auth.acr?.includes(BASIC_ACR) !== true;
+  if (!isLevelLacking && auth.maxAgeSeconds === undefined) return;
+  findings.warning(
+    [...path, "auth", isLevelLacking ? "acr" : "maxAgeSeconds"],
+    "lets nobody in: people of a users file have no level beyond their password and no time of sign-in",
+  );
 }
 
 function checkSocket(route: RouteDraft, path: ConfigPath, findings: Findings): void {

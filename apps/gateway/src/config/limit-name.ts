@@ -1,3 +1,5 @@
+import { createHash } from "node:crypto";
+
 /** What a limit needs to have for a name to be made of it. */
 export type NameableLimit = (
   | {
@@ -26,10 +28,16 @@ export function limitName(limit: NameableLimit): string {
     limit.kind === "bucket"
       ? `${amount(limit.rate.count)}-per-${amount(limit.rate.seconds)}s-burst-${amount(limit.burst)}`
       : `${amount(limit.limit)}-in-${amount(limit.seconds)}s`;
-  return [limit.per, limit.from, limit.class, limit.cost === "byte" ? "bytes" : undefined, numbers]
-    .filter((part) => part !== undefined)
-    .join("-");
+  const bytes = limit.cost === "byte" ? "bytes" : undefined;
+  const parts = [limit.per, limit.from, limit.class, bytes, numbers];
+  const made = parts.filter((part) => part !== undefined).join("-");
+  if (made.length <= LONGEST_NAME) return made;
+  const digest = createHash("sha256").update(made).digest("hex").slice(0, 8);
+  return `${made.slice(0, LONGEST_NAME - 9)}-${digest}`;
 }
+
+// What a written name may have at most, and what fields and metrics take.
+const LONGEST_NAME = 63;
 
 // A name has no dots: 0.5 is written 0p5.
 const amount = (value: number): string => String(value).replace(".", "p").replace("e-", "em");

@@ -1,0 +1,101 @@
+/** One command, as parsing and `--help` and `docs/cli.md` all see it. */
+export interface CommandKind {
+  /** What follows the command's name. Brackets mean optional. */
+  readonly positionals: readonly string[];
+  readonly options: Readonly<Record<string, OptionKind>>;
+  readonly summary: string;
+  /** Paragraphs of `--help`, each one line that is wrapped when it is shown. */
+  readonly text: readonly string[];
+  readonly examples: readonly (readonly [call: string, meaning: string])[];
+}
+
+export interface OptionKind {
+  readonly summary: string;
+  /** What follows the option, for those that take something. */
+  readonly value?: string;
+}
+
+const json = { json: { summary: "Print JSON for scripts instead of text for people." } };
+
+const whichFile =
+  "Without a file, the only tidegate.config.ts, .mts, .js, .mjs, .json, .yaml or .yml of the working folder is taken. The file may lie anywhere: paths in it are relative to its own folder, and a module imports `tidegate` from the running gateway, with nothing installed beside it.";
+
+export const COMMANDS = {
+  init: {
+    positionals: ["[folder]"],
+    options: json,
+    summary: "Write a configuration to start from.",
+    text: [
+      "Writes a commented tidegate.config.ts that works as it is: one service behind the gateway, open to everybody, with a limit per address. Nothing that exists is overwritten.",
+    ],
+    examples: [
+      ["tidegate init", "into the working folder"],
+      ["tidegate init /srv/shop", "into another one, which is made if need be"],
+    ],
+  },
+  check: {
+    positionals: ["[file]"],
+    options: json,
+    summary: "Validate a configuration and show its routes.",
+    text: [
+      "Reads the whole configuration and says everything that is wrong with it at once: where, what stands there, why it cannot be used and what is allowed. What is usable but probably not meant is a warning. Starts nothing and needs no network.",
+      whichFile,
+    ],
+    examples: [
+      ["tidegate check", "the configuration of the working folder"],
+      ["tidegate check staging.yaml --json", "in a pipeline"],
+    ],
+  },
+  start: {
+    positionals: ["[file]"],
+    options: json,
+    summary: "Run the gateway.",
+    text: [
+      "Runs in the foreground until it is told to stop, and writes structured log lines to standard output. The line `tidegate.listening` has the addresses and says that calls are answered.",
+      "SIGTERM or SIGINT (Ctrl-C) stops in stages: no new calls, sockets are told, running requests may finish for `shutdown.drainTimeoutMs`. A second signal ends at once. SIGHUP is ignored: reload is not offered yet.",
+      'Called by a process that opened an IPC channel, it sends {type: "ready", url, adminUrl} once it listens, and stops when the channel closes.',
+      whichFile,
+    ],
+    examples: [
+      ["tidegate start", "the configuration of the working folder"],
+      ["tidegate start /srv/shop/tidegate.config.ts", "from anywhere"],
+      ["PORT=0 tidegate start dev.yaml", "with `port: ${PORT}` in it: takes a free port"],
+    ],
+  },
+  users: {
+    positionals: ["add|remove|list", "<file>", "[name]"],
+    options: {
+      generate: {
+        summary: "With add: make a random password and print it, instead of reading one.",
+      },
+      scopes: {
+        value: "<names>",
+        summary:
+          'With add: what the person may do, such as "tasks:read tasks:write". Default: none, or what a known name has.',
+      },
+      ...json,
+    },
+    summary: "Keep the people of a users file.",
+    text: [
+      "A users file holds names and salted scrypt hashes for HTTP Basic; routes use it through an issuer of kind `users-file`. Passwords are never arguments, where every process of the machine could read them: `add` reads the first line of standard input.",
+      "`add` makes the file if need be, readable by its owner alone, and replaces the password of a name that is there.",
+    ],
+    examples: [
+      ["tidegate users add users.json ada --generate", "prints her new password"],
+      ["tidegate users add users.json ada < password.txt", "takes it from a file"],
+      ["tidegate users list users.json", "names alone"],
+      ["tidegate users remove users.json ada", "her remembered credential ends within a minute"],
+    ],
+  },
+  version: {
+    positionals: [],
+    options: json,
+    summary: "Print the versions of the gateway and of its runtime.",
+    text: [],
+    examples: [["tidegate version", ""]],
+  },
+} as const satisfies Record<string, CommandKind>;
+
+export type CommandName = keyof typeof COMMANDS;
+export const isCommandName = (word: string): word is CommandName => Object.hasOwn(COMMANDS, word);
+export const COMMAND_NAMES: readonly CommandName[] = Object.keys(COMMANDS).filter(isCommandName);

@@ -1,0 +1,81 @@
+import { ConfigError, firstLineOf } from "../config/config-error.ts";
+import { checkCommand } from "./check-command.ts";
+import { parseCommandLine, type CommandLine } from "./command-line.ts";
+import { commandHelp, generalHelp } from "./help.ts";
+import { initCommand } from "./init-command.ts";
+import { EXIT, type ExitCode, type Terminal } from "./terminal.ts";
+import { usersCommand } from "./users-command.ts";
+import { versionCommand } from "./version-command.ts";
+
+/** What only some commands need, made when they do: a gateway takes time and memory to load. */
+export interface LateParts {
+  start(file: string | undefined): Promise<ExitCode>;
+}
+
+/** Runs one command line. Every failure that is not a bug ends as text and a number. */
+export async function runCommand(
+  words: readonly string[],
+  terminal: Terminal,
+  late: LateParts,
+): Promise<ExitCode> {
+  const line = parseCommandLine(words);
+  if (line.kind === "help") {
+    terminal.print(line.about === undefined ? generalHelp() : commandHelp(line.about));
+    return EXIT.fine;
+  }
+  if (line.kind === "wrong") {
+    terminal.complain(`tidegate: ${line.reason}`);
+    terminal.complain("`tidegate --help` shows what there is.");
+    return EXIT.usage;
+  }
+  try {
+    return await run(line, terminal, late);
+  } catch (error) {
+    const isJson = line.options.has("json");
+    if (error instanceof ConfigError) return failConfig(terminal, error, isJson);
+    // What the machine refused (a folder that cannot be written) is told in one line; anything else is a bug.
+    if (!isSystemError(error)) throw error;
+    if (isJson) terminal.print(JSON.stringify({ ok: false, error: firstLineOf(error) }));
+    else terminal.complain(`Cannot ${line.command}: ${firstLineOf(error)}`);
+    return EXIT.failed;
+  }
+}
+
+function run(
+  { command, positionals, options }: Extract<CommandLine, { kind: "run" }>,
+  terminal: Terminal,
+  late: LateParts,
+): Promise<ExitCode> {
+  const isJson = options.has("json");
+  const [first, file, name] = positionals;
+  const scopes = options.get("scopes");
+  switch (command) {
+    case "init":
+      return initCommand(terminal, { folder: first, isJson });
+    case "check":
+      return checkCommand(terminal, { file: first, isJson });
+    case "start":
+      return late.start(first);
+    case "users":
+      return usersCommand(terminal, {
+        action: first,
+        file,
+        name,
+        isGenerated: options.has("generate"),
+        scopes: typeof scopes === "string" ? scopes : undefined,
+        isJson,
+      });
+    default:
+      return versionCommand(terminal, { isJson });
+  }
+}
+
+function failConfig(terminal: Terminal, error: ConfigError, isJson: boolean): ExitCode {
+  const { file, mistakes } = error;
+  if (isJson) terminal.print(JSON.stringify({ ok: false, file, mistakes }));
+  else terminal.complain(error.message);
+  return EXIT.failed;
+}
+
+const isSystemError = (error: unknown): boolean =>
+  error instanceof Error && "syscall" in error && "code" in error;
