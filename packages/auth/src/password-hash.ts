@@ -23,9 +23,13 @@ export type DeriveKey = (password: string, hash: Omit<PasswordHash, "key">) => P
 /** @returns the PHC string to be stored */
 export async function hashPassword(
   password: string,
-  { random, deriveKey = scryptKey }: { readonly random: Random; readonly deriveKey?: DeriveKey },
+  {
+    random,
+    cost = DEFAULT_COST,
+    deriveKey = scryptKey,
+  }: { readonly random: Random; readonly cost?: PasswordCost; readonly deriveKey?: DeriveKey },
 ): Promise<string> {
-  const settings = { ...DEFAULT_COST, salt: random.bytes(16) };
+  const settings = { ...cost, salt: random.bytes(16) };
   const key = await deriveKey(password, settings);
   return formatPasswordHash({ ...settings, key });
 }
