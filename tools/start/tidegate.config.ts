@@ -24,8 +24,6 @@ export default defineGateway({
   identity: { people: usersFile({ file: DEMO_USERS_FILE, realm: "tidegate demo" }) },
   upstreams: { tasks: { targets: [DEMO_TASKS_URL] } },
   routes: [
-    { path: "/tasks", to: "tasks", auth: people, ...reads },
-    { path: "/tasks", to: "tasks", auth: people, ...writes },
     { path: "/tasks/**", to: "tasks", auth: people, ...reads },
     { path: "/tasks/**", to: "tasks", auth: people, ...writes },
     {
