@@ -1,0 +1,143 @@
+// The launcher as a person meets it: its output, its files, its processes.
+
+import assert from "node:assert/strict";
+import { existsSync, readFileSync, statSync } from "node:fs";
+import { test } from "node:test";
+import {
+  rawConnection,
+  startProcess,
+  startRawServer,
+  tempFolder,
+  waitFor,
+  type RunningProcess,
+  type TempFolder,
+} from "@tidegate/testkit";
+
+const MAIN = new URL("main.ts", import.meta.url).pathname;
+const READY = "Tidegate is ready\n";
+
+/** A start on free ports with a data folder that does not exist yet. */
+function launch(
+  folder: TempFolder,
+  options: { readonly env?: Record<string, string>; readonly readyWhen?: string } = {},
+): Promise<RunningProcess> {
+  return startProcess({
+    args: [MAIN],
+    cwd: folder.path,
+    env: {
+      TIDEGATE_PORT: "0",
+      TIDEGATE_ADMIN_PORT: "0",
+      TIDEGATE_IDENTITY_PORT: "0",
+      TIDEGATE_DATA: folder.file("data"),
+      ...options.env,
+    },
+    deadlineMs: 40_000,
+    ...(options.readyWhen === undefined ? {} : { readyWhen: options.readyWhen }),
+  });
+}
+
+const readJson = (path: string): Record<string, unknown> => JSON.parse(readFileSync(path, "utf8"));
+
+/** Process ids of what the launcher started. */
+function childrenOf(pid: number): number[] {
+  const text = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8");
+  return text.trim().split(" ").map(Number);
+}
+
+const isGone = (pid: number): boolean => !existsSync(`/proc/${pid}`);
+
+function urlOf(launcher: RunningProcess): string {
+  return /Gateway +(http:\/\/localhost:\d+)/.exec(launcher.output())?.[1] ?? "";
+}
+
+/** The status of GET /tasks as one of the demo's people. */
+async function statusFor(url: string, user: string, password: unknown): Promise<number> {
+  const authorization = `Basic ${Buffer.from(`${user}:${String(password)}`).toString("base64")}`;
+  const answer = await fetch(`${url}/tasks`, { headers: { authorization } });
+  await answer.body?.cancel();
+  return answer.status;
+}
+
+test("npm start refuses to listen beyond loopback and to use a port or folder twice", async () => {
+  await using folder = await tempFolder();
+  await using beyond = await launch(folder, { env: { TIDEGATE_HOST: "0.0.0.0" } });
+  assert.equal((await beyond.exited()).code, 1);
+  assert.match(beyond.stderr(), /TIDEGATE_HOST=0\.0\.0\.0 is not loopback/);
+  assert.equal(existsSync(folder.file("data")), false);
+
+  await using taken = await startRawServer();
+  await using collides = await launch(folder, { env: { TIDEGATE_PORT: String(taken.port) } });
+  assert.equal((await collides.exited()).code, 1);
+  assert.match(collides.stderr(), new RegExp(`port ${taken.port} is in use.*TIDEGATE_PORT`));
+
+  await using first = await launch(folder, { readyWhen: READY });
+  await using second = await launch(folder);
+  assert.equal((await second.exited()).code, 1);
+  assert.match(second.stderr(), new RegExp(`process ${first.pid} already runs`));
+  assert.equal(first.exit(), undefined);
+});
+
+test("npm start shows people, addresses and commands, keeps them private, and Ctrl-C stops everything", async () => {
+  await using folder = await tempFolder();
+  const file = (name: string): string => folder.file("data", name);
+  await using first = await launch(folder, { readyWhen: READY });
+  const users = readJson(file("demo-users.json"));
+  assert.deepEqual(Object.keys(users), ["ada", "grace"]);
+  const url = urlOf(first);
+  for (const [user, password] of Object.entries(users)) {
+    assert.match(first.output(), new RegExp(`${user} +${String(password)}`));
+    assert.equal(await statusFor(url, user, password), 200);
+    assert.equal(await statusFor(url, user, "wrong"), 401);
+  }
+  assert.match(first.output(), /Admin +http:\/\/localhost:\d+/);
+  assert.equal(statSync(folder.file("data")).mode & 0o777, 0o700);
+  for (const name of ["demo-users.json", "users.json", "ports.json", "gateway/admin-token"]) {
+    assert.equal(statSync(file(name)).mode & 0o777, 0o600, name);
+  }
+  const children = childrenOf(first.pid);
+  assert.equal(children.length, 2);
+
+  assert.deepEqual(await first.stop({ signal: "SIGINT", deadlineMs: 30_000 }), {
+    code: 0,
+    signal: null,
+  });
+  for (const pid of children) assert.ok(isGone(pid));
+  const { port } = new URL(url);
+  await assert.rejects(rawConnection(Number(port)), { code: "ECONNREFUSED" });
+  assert.equal(existsSync(file("launcher.lock")), false);
+
+  await using second = await launch(folder, { readyWhen: READY });
+  assert.equal(urlOf(second), url);
+  assert.deepEqual(readJson(file("demo-users.json")), users);
+  assert.equal(await statusFor(url, "ada", users["ada"]), 200);
+});
+
+test("npm start starts again what crashed, and what it started ends when it is killed itself", async () => {
+  await using folder = await tempFolder();
+  await using launcher = await launch(folder, { readyWhen: READY });
+  const url = urlOf(launcher);
+  const { ada } = readJson(folder.file("data", "demo-users.json"));
+  for (const name of ["tasks", "gateway"]) {
+    const victim = childrenOf(launcher.pid).find((pid) =>
+      readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(`apps/${name}/`),
+    );
+    assert.ok(victim);
+    process.kill(victim, "SIGKILL");
+    await launcher.printed(`${name} is back`, { deadlineMs: 30_000 });
+    assert.match(launcher.output(), new RegExp(`${name} ended \\(SIGKILL\\); starting it again`));
+  }
+  await waitFor(async () => (await statusFor(url, "ada", ada)) === 200, {
+    what: "the healed demo to answer",
+    deadlineMs: 20_000,
+  });
+
+  const orphans = childrenOf(launcher.pid);
+  assert.equal(orphans.length, 2);
+  await launcher.stop({ signal: "SIGKILL" });
+  await waitFor(() => orphans.every(isGone), {
+    what: "the orphans to end",
+    deadlineMs: 20_000,
+  });
+  await using next = await launch(folder, { readyWhen: READY });
+  assert.equal(urlOf(next), url);
+});
