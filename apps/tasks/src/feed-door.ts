@@ -66,9 +66,14 @@ export class FeedDoor implements AsyncDisposable {
 
   #open(socket: LiveSocket, person: Person, since: number | undefined): void {
     const name = nameOf(person);
+    const feeds = this.#feeds.get(name) ?? new Set();
+    // Several handshakes may have been judged before the first of them came here.
+    if (feeds.size >= MAX_FEEDS_PER_PERSON) {
+      socket.close(4429, "limit;retryAfter=30;reauthenticate=0");
+      return;
+    }
     const { logger } = this.#options;
     const feed = new LiveFeed({ socket, store: this.#options.store(), person, logger, since });
-    const feeds = this.#feeds.get(name) ?? new Set();
     feeds.add(feed);
     this.#feeds.set(name, feeds);
     socket.onClose(() => {

@@ -36,7 +36,9 @@ export async function feedClient(
     ended: () => waitFor(() => client.closed, { what: "the end of the feed" }),
     [Symbol.dispose]: () => socket.terminate(),
   };
-  socket.on("message", (data) => messages.push(JSON.parse(String(data)) as ServerMessage));
+  socket.on("message", (data: Buffer) =>
+    messages.push(JSON.parse(data.toString()) as ServerMessage),
+  );
   socket.on("close", (code, reason) => {
     client.closed = { code, reason: String(reason) };
   });

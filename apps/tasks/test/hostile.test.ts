@@ -365,6 +365,12 @@ describe("targets", () => {
     assertProblem(await tasks.call("ada", "GET /tasks/%ff"), 400, "malformed-request");
   });
 
+  test("a header section without end is 431", async () => {
+    await using raw = await rawConnection(Number(new URL(tasks.server.url).port));
+    await raw.write(`GET /tasks HTTP/1.1\r\nHost: x\r\nX: ${"x".repeat(20_000)}\r\n\r\n`);
+    assert.match(String(await raw.readUntil("}")), /^HTTP\/1.1 431 .*problems#fields-too-large/s);
+  });
+
   test("bytes that are not HTTP get a problem and a closed connection", async () => {
     await using raw = await rawConnection(Number(new URL(tasks.server.url).port));
     await raw.write(

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { tasksUnderTest, type TasksUnderTest } from "./tasks-under-test.ts";
 
 let tasks: TasksUnderTest;

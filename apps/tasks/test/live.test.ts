@@ -125,16 +125,10 @@ describe("the feed", () => {
     })();
     let since = 0;
     const seen: string[] = [];
-    let isWriting = true;
-    void writer.finally(() => (isWriting = false));
-    while (isWriting || since < 120) {
+    while (since < 120) {
       using client = await feedClient(tasks, "ada", `?since=${since}`);
-      await waitFor(
-        () => client.messages.length >= 8 || (!isWriting && since + client.messages.length > 120),
-        {
-          what: "some changes",
-        },
-      );
+      // The first message is `feed.ready`; then some, or all that will ever come.
+      await client.heard(1 + Math.min(7, 120 - since));
       for (const message of client.messages) {
         if (message.type !== "task.created") continue;
         assert.equal(message.sequence, since + 1, "no gap, nothing twice");
@@ -229,6 +223,22 @@ describe("bad readers", () => {
     await dead.ended();
     lively.socket.send('{"type":"ping"}');
     await lively.heard(3);
+  });
+
+  test("one that does not answer the farewell is ended two seconds later", async () => {
+    const { clock, advance } = handClock();
+    await using tasks = await tasksUnderTest({ clock });
+    await using dead = await rawConnection(port(tasks));
+    await dead.write(handshake(`Tidegate-Assertion: ${tasks.gateway.assertion("ada")}\r\n`));
+    await dead.readUntil('"sequence":0}');
+    tasks.server.stages.drain();
+    // A close frame of 24 bytes: the code 4512, and the reason.
+    const farewell = await dead.readBytes(2 + 2 + "draining;retryAfter=2".length);
+    assert.deepEqual([farewell[0], farewell.readUInt16BE(2)], [0x88, 4512]);
+    advance(1_999);
+    assert.equal(dead.ending(), undefined);
+    advance(1);
+    await dead.ended();
   });
 
   test("one that takes nothing is closed, holds one batch, and misses nothing when it comes back", async () => {

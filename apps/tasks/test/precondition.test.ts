@@ -49,7 +49,7 @@ describe("If-Match", () => {
         tasks.call("ada", `PATCH /tasks/${task.id}`, { headers, body: { title: `by ${index}` } }),
       ),
     );
-    const statuses = answers.map((answer) => answer.status).sort();
+    const statuses = answers.map((answer) => answer.status).sort((a, b) => a - b);
     assert.deepEqual(statuses, [200, ...Array.from({ length: 9 }, () => 412)]);
   });
 

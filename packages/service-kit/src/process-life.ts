@@ -28,12 +28,22 @@ export async function stopInStages(
   stages.drain();
   const late = Promise.withResolvers<"late">();
   const timer = options.clock.after(options.deadlineMs ?? DEADLINE_MS, () => late.resolve("late"));
-  const outcome = await Promise.race([stages.finish().then(() => "done" as const), late.promise]);
+  const outcome = await Promise.race([finishOrFail(stages, options.logger), late.promise]);
   timer.cancel();
   stages.cut();
   await stages.flush();
   options.logger.info({ event: "service.stopped", isComplete: outcome === "done" });
   return outcome === "done";
+}
+
+async function finishOrFail(stages: Stages, logger: Logger): Promise<"done" | "failed"> {
+  try {
+    await stages.finish();
+    return "done";
+  } catch (error) {
+    logger.error({ event: "service.finish_failed", err: error });
+    return "failed";
+  }
 }
 
 /**

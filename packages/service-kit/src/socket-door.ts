@@ -34,6 +34,8 @@ export interface SocketDoorOptions {
 const MAX_SOCKETS = 10_000;
 // Clients of a feed send small commands.
 const MAX_MESSAGE_BYTES = 4_096;
+// A peer that has not answered the close frame by then is not listening.
+const FAREWELL_MS = 2_000;
 // Below the minute after which home routers and proxies forget a silent connection.
 const PING_INTERVAL_MS = 30_000;
 
@@ -95,10 +97,14 @@ export class SocketDoor implements AsyncDisposable {
     }
   }
 
-  /** Takes no more sockets and asks all to come back later; they end by themselves or at disposal. */
+  /** Takes no more sockets and asks all to come back later; they are ended if they have not gone within two seconds. */
   drain(): void {
     this.#isDraining = true;
     for (const socket of this.#sockets) socket.close(4512, "draining;retryAfter=2");
+    this.#timer.cancel();
+    this.#timer = this.#options.clock.after(FAREWELL_MS, () => {
+      for (const socket of this.#sockets) socket.terminate();
+    });
   }
 
   /** Ends what is still open, at once. */
