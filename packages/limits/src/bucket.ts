@@ -1,4 +1,4 @@
-import type { LimitPlan } from "./limit-plan.ts";
+import { BOOKED_AT, NOW, type LimitPlan } from "./limit-plan.ts";
 
 /**
  * Token bucket as GCRA (ITU-T I.371): one number, the tick at which the bucket will be full again.
@@ -17,24 +17,40 @@ const FULL_AGAIN = 2;
 const OPEN = 3;
 const COUNT_MASK = 0xffffff;
 
+/** Whether `cost` fits now. */
+export function fitsBucket(plan: LimitPlan, record: number, cost: number): boolean {
+  const now = plan.ticks[NOW]!;
+  if (hasOpen(plan, record)) return bucketShortage(plan, record, cost, now) <= 0;
+  const spent = plan.f64[record + FULL_AGAIN]! - now;
+  return (spent > 0 ? spent : 0) + cost * plan.unitTicks <= plan.spanTicks;
+}
+
 /** Ticks to wait before `cost` fits; 0 or less when it fits now. Expires open units on the way. */
 export function bucketShortage(plan: LimitPlan, record: number, cost: number, now: number): number {
   return spentTicks(plan, record, now) + cost * plan.unitTicks - plan.spanTicks;
 }
 
 /** Spends `cost`, which must fit. */
-export function chargeBucket(plan: LimitPlan, record: number, cost: number, now: number): void {
-  plan.f64[record + FULL_AGAIN] = now + spentTicks(plan, record, now) + cost * plan.unitTicks;
+export function chargeBucket(plan: LimitPlan, record: number, cost: number): void {
+  const now = plan.ticks[NOW]!;
+  const { f64 } = plan;
+  if (hasOpen(plan, record)) {
+    f64[record + FULL_AGAIN] = now + spentTicks(plan, record, now) + cost * plan.unitTicks;
+    return;
+  }
+  const fullAgain = f64[record + FULL_AGAIN]!;
+  f64[record + FULL_AGAIN] = (fullAgain > now ? fullAgain : now) + cost * plan.unitTicks;
 }
 
-/** Marks `cost`, just charged, as refundable. Returns its epoch, or -1 when no more units can be held open; those stay spent. */
-export function openInBucket(plan: LimitPlan, record: number, cost: number, now: number): number {
-  const epoch = latestEpoch(plan, record, now);
+/** Marks `cost`, just charged, as refundable. Booked at its epoch, or at -1 when no more units can be held open; those stay spent. */
+export function openInBucket(plan: LimitPlan, record: number, cost: number): void {
+  const epoch = latestEpoch(plan, record, plan.ticks[NOW]!);
   const at = 2 * (record + OPEN) + (epoch & 1);
   const open = plan.i32[at]! & COUNT_MASK;
-  if (open + cost > COUNT_MASK) return -1;
+  plan.ticks[BOOKED_AT] = -1;
+  if (open + cost > COUNT_MASK) return;
   plan.i32[at] = (plan.i32[at]! & ~COUNT_MASK) | (open + cost);
-  return epoch;
+  plan.ticks[BOOKED_AT] = epoch;
 }
 
 /** Ends units opened in `epoch`: spent for good. */
@@ -88,11 +104,10 @@ export function initBucket(plan: LimitPlan, record: number): void {
 }
 
 function spentTicks(plan: LimitPlan, record: number, now: number): number {
+  if (!hasOpen(plan, record)) return Math.max(0, plan.f64[record + FULL_AGAIN]! - now);
+  expireOpen(plan, record, now);
   const i32 = plan.i32;
   const at = 2 * (record + OPEN);
-  const spent = plan.f64[record + FULL_AGAIN]! - now;
-  if (((i32[at]! | i32[at + 1]!) & COUNT_MASK) === 0) return spent > 0 ? spent : 0;
-  expireOpen(plan, record, now);
   const open = (i32[at]! & COUNT_MASK) + (i32[at + 1]! & COUNT_MASK);
   return Math.max(0, plan.f64[record + FULL_AGAIN]! - now, open * plan.unitTicks);
 }
@@ -119,13 +134,18 @@ function expireOpen(plan: LimitPlan, record: number, now: number): void {
 function latestEpoch(plan: LimitPlan, record: number, now: number): number {
   const at = 2 * (record + OPEN);
   const epoch = Math.floor(now / plan.epochTicks);
-  const isUnused = ((plan.i32[at]! | plan.i32[at + 1]!) & COUNT_MASK) === 0;
-  if (isUnused) {
+  if (!hasOpen(plan, record)) {
     storeEpoch(plan.i32, at, epoch);
     return epoch;
   }
   const behind = (epoch - storedEpoch(plan.i32, at)) & 0xffff;
   return behind < 0x8000 ? epoch : epoch + 0x10000 - behind;
+}
+
+/** Whether any unit may still be refunded, or was when last looked at. Messages that are not refundable find none: the short way. */
+function hasOpen(plan: LimitPlan, record: number): boolean {
+  const at = 2 * (record + OPEN);
+  return ((plan.i32[at]! | plan.i32[at + 1]!) & COUNT_MASK) !== 0;
 }
 
 function isStillOpen(plan: LimitPlan, record: number, epoch: number, now: number): boolean {

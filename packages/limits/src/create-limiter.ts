@@ -6,6 +6,7 @@ import type { LimitDefinition } from "./limit-definition.ts";
 import {
   charge,
   chargeRefundable,
+  fits,
   refund,
   remainingOf,
   repairRecord,
@@ -13,15 +14,15 @@ import {
   settle,
   shortageOf,
 } from "./limit-kind.ts";
-import { SPILL_RECORDS, type LimitPlan } from "./limit-plan.ts";
+import { BOOKED_AT, NOW, SPILL_RECORDS, type LimitPlan } from "./limit-plan.ts";
 import {
   EXAMINED_PER_INSERTION,
   findOrInsert,
   hasOwnRecord,
+  isCoarse,
   isRecordOf,
   keysIn,
   RECORD_LOCK,
-  recordAt,
   spillsOf,
   sweepTable,
 } from "./limit-table.ts";
@@ -87,6 +88,8 @@ export function attachLimiter(options: {
 export class TableLimiter implements Limiter {
   readonly #memory: LimiterMemory;
   readonly #plans: LimitPlan[];
+  /** Of all plans; see there. */
+  readonly #ticks: Float64Array;
   readonly #locks: RecordLocks;
   readonly #handles: HandleTable;
   readonly #hash: KeyedHash;
@@ -101,6 +104,7 @@ export class TableLimiter implements Limiter {
     assert(memory.definitions.length > 0, "a limiter needs at least one definition");
     this.#memory = memory;
     this.#plans = toPlans(memory);
+    this.#ticks = this.#plans[0]!.ticks;
     this.#locks = locks;
     this.#handles = new HandleTable(maxHandles);
     this.#hash = new KeyedHash(memory.secret);
@@ -125,15 +129,15 @@ export class TableLimiter implements Limiter {
     nowMs: number,
     report: LimitReport,
   ): Outcome {
-    const now = toTicks(nowMs);
-    if (!this.#hold(handles, costs, count, now)) return refuseAll(count, report);
-    const outcome = this.#check(costs, count, now);
+    this.#ticks[NOW] = toTicks(nowMs);
+    if (!this.#hold(handles, costs, count)) return refuseAll(count, report);
+    const outcome = this.#check(costs, count);
     if (outcome === OUTCOME.admitted) {
       for (let i = 0; i < count; i++) {
-        charge(this.#heldPlans[i]!, this.#heldRecords[i]!, costs[i]!, now);
+        charge(this.#heldPlans[i]!, this.#heldRecords[i]!, costs[i]!);
       }
     } else {
-      this.#describe(costs, count, now, report);
+      this.#describe(costs, count, report);
     }
     this.#letGo();
     return outcome;
@@ -148,14 +152,14 @@ export class TableLimiter implements Limiter {
     reservation: Reservation,
   ): Outcome {
     assert(reservation.count === 0, "the reservation is still open");
-    const now = toTicks(nowMs);
-    if (!this.#hold(handles, costs, count, now)) return refuseAll(count, report);
-    const outcome = this.#check(costs, count, now);
+    this.#ticks[NOW] = toTicks(nowMs);
+    if (!this.#hold(handles, costs, count)) return refuseAll(count, report);
+    const outcome = this.#check(costs, count);
     if (outcome === OUTCOME.admitted) {
-      for (let i = 0; i < count; i++) this.#book(i, handles[i]!, costs[i]!, now, reservation);
+      for (let i = 0; i < count; i++) this.#book(i, handles[i]!, costs[i]!, reservation);
       reservation.count = count;
     } else {
-      this.#describe(costs, count, now, report);
+      this.#describe(costs, count, report);
     }
     this.#letGo();
     return outcome;
@@ -176,10 +180,10 @@ export class TableLimiter implements Limiter {
     nowMs: number,
     report: LimitReport,
   ): Outcome {
-    const now = toTicks(nowMs);
-    if (!this.#hold(handles, costs, count, now)) return refuseAll(count, report);
-    const outcome = this.#check(costs, count, now);
-    this.#describe(costs, count, now, report);
+    this.#ticks[NOW] = toTicks(nowMs);
+    if (!this.#hold(handles, costs, count)) return refuseAll(count, report);
+    const outcome = this.#check(costs, count);
+    this.#describe(costs, count, report);
     this.#letGo();
     return outcome;
   }
@@ -212,7 +216,7 @@ export class TableLimiter implements Limiter {
   }
 
   /** Finds and locks the records of all handles. False, with nothing held, when that cannot be done: the call is then refused. */
-  #hold(handles: Int32Array, costs: Int32Array, count: number, now: number): boolean {
+  #hold(handles: Int32Array, costs: Int32Array, count: number): boolean {
     assert(count > 0 && count <= MAX_LIMITS_AT_ONCE, "too many limits at once");
     for (let attempt = 0; attempt < HOLD_ATTEMPTS; attempt++) {
       let hasLookedUp = false;
@@ -224,12 +228,11 @@ export class TableLimiter implements Limiter {
         const row = this.#handles.at(handles[i]!);
         const rows = this.#handles.rows;
         const plan = this.#plans[rows[row + LIMIT]! & 0xffff]!;
-        let record = recordAt(plan, rows[row + RECORD]!);
+        let record = rows[row + RECORD]!;
         if (!isRecordOf(plan, record, rows[row]!, rows[row + 1]!)) {
-          const number = findOrInsert(plan, this.#locks, rows[row]!, rows[row + 1]!, now, examined);
-          if (number < 0) return false;
-          rows[row + RECORD] = number;
-          record = recordAt(plan, number);
+          record = findOrInsert(plan, this.#locks, rows[row]!, rows[row + 1]!, examined);
+          if (record < 0) return false;
+          rows[row + RECORD] = record;
           hasLookedUp = true;
         }
         this.#heldPlans[i] = plan;
@@ -283,7 +286,7 @@ export class TableLimiter implements Limiter {
       const plan = this.#heldPlans[i]!;
       const h0 = rows[row]!;
       const h1 = rows[row + 1]!;
-      if (rows[row + RECORD]! < SPILL_RECORDS) {
+      if (isCoarse(plan, this.#heldRecords[i]!)) {
         if (this.#locks.isShared && hasOwnRecord(plan, h0, h1)) return false;
       } else if (!isRecordOf(plan, this.#heldRecords[i]!, h0, h1)) {
         return false;
@@ -299,13 +302,13 @@ export class TableLimiter implements Limiter {
     }
   }
 
-  #check(costs: Int32Array, count: number, now: number): Outcome {
+  #check(costs: Int32Array, count: number): Outcome {
     let outcome: Outcome = OUTCOME.admitted;
     for (let i = 0; i < count; i++) {
       const plan = this.#heldPlans[i]!;
       const cost = this.#costSoFar(costs, i);
       if (cost > plan.capacity) return OUTCOME.impossible;
-      if (shortageOf(plan, this.#heldRecords[i]!, cost, now) > 0) outcome = OUTCOME.refused;
+      if (!fits(plan, this.#heldRecords[i]!, cost)) outcome = OUTCOME.refused;
     }
     return outcome;
   }
@@ -319,7 +322,8 @@ export class TableLimiter implements Limiter {
     return cost;
   }
 
-  #describe(costs: Int32Array, count: number, now: number, report: LimitReport): void {
+  #describe(costs: Int32Array, count: number, report: LimitReport): void {
+    const now = this.#ticks[NOW]!;
     report.violatedCount = 0;
     report.retryAfterMs = 0;
     for (let i = 0; i < count; i++) {
@@ -339,7 +343,7 @@ export class TableLimiter implements Limiter {
     }
   }
 
-  #book(i: number, handle: number, cost: number, now: number, reservation: Reservation): void {
+  #book(i: number, handle: number, cost: number, reservation: Reservation): void {
     const row = this.#handles.at(handle);
     const rows = this.#handles.rows;
     const plan = this.#heldPlans[i]!;
@@ -349,7 +353,8 @@ export class TableLimiter implements Limiter {
     reservation.cost[i] = cost;
     reservation.identity[2 * i] = plan.i32[2 * record]!;
     reservation.identity[2 * i + 1] = plan.i32[2 * record + 1]!;
-    reservation.bookedAt[i] = chargeRefundable(plan, record, cost, now);
+    chargeRefundable(plan, record, cost);
+    reservation.bookedAt[i] = this.#ticks[BOOKED_AT]!;
   }
 
   #end(reservation: Reservation, now: number, how: typeof settle): void {

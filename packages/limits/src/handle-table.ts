@@ -8,7 +8,7 @@ import assert from "node:assert/strict";
  * A handle is row number (24 bits) and generation (7 bits) of the row; the generation is there to catch use after release.
  */
 export class HandleTable {
-  /** Four elements a row: identity (2), limit | generation << 16, record number. Read and written by the limiter. */
+  /** Four elements a row: identity (2), limit | generation << 16, first word of the record or 0. Read and written by the limiter. */
   readonly rows: Int32Array;
   #used = 0;
   #free = -1;

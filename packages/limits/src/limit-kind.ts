@@ -3,6 +3,7 @@ import {
   bucketResetTicks,
   bucketShortage,
   chargeBucket,
+  fitsBucket,
   initBucket,
   isBucketIdle,
   openInBucket,
@@ -13,6 +14,7 @@ import {
 import { KIND, type LimitPlan } from "./limit-plan.ts";
 import {
   chargeWindowExact,
+  fitsWindowExact,
   initWindowExact,
   isWindowExactIdle,
   refundWindowExact,
@@ -22,6 +24,7 @@ import {
 } from "./window-exact.ts";
 import {
   chargeWindowSub,
+  fitsWindowSub,
   initWindowSub,
   isWindowSubIdle,
   refundWindowSub,
@@ -50,30 +53,39 @@ export function shortageOf(plan: LimitPlan, record: number, cost: number, now: n
   }
 }
 
-/** Spends `cost`, which must fit. Returns the kind's note of when it was booked (windows). */
-export function charge(plan: LimitPlan, record: number, cost: number, now: number): number {
+/** Whether `cost` fits at `plan.ticks[NOW]`. The question of every message, so it passes no double; see `LimitPlan.ticks`. */
+export function fits(plan: LimitPlan, record: number, cost: number): boolean {
   switch (plan.kind) {
     case KIND.bucket:
-      chargeBucket(plan, record, cost, now);
-      return 0;
+      return fitsBucket(plan, record, cost);
     case KIND.windowExact:
-      return chargeWindowExact(plan, record, cost, now);
+      return fitsWindowExact(plan, record, cost);
     case KIND.windowSub:
-      return chargeWindowSub(plan, record, cost, now);
+      return fitsWindowSub(plan, record, cost);
     default:
       return unknownKind(plan.kind);
   }
 }
 
-/** As `charge`, for units that may be refunded. */
-export function chargeRefundable(
-  plan: LimitPlan,
-  record: number,
-  cost: number,
-  now: number,
-): number {
-  const bookedAt = charge(plan, record, cost, now);
-  return plan.kind === KIND.bucket ? openInBucket(plan, record, cost, now) : bookedAt;
+/** Spends `cost`, which must fit, at `plan.ticks[NOW]`. Windows note in `plan.ticks[BOOKED_AT]` when it was booked. */
+export function charge(plan: LimitPlan, record: number, cost: number): void {
+  switch (plan.kind) {
+    case KIND.bucket:
+      chargeBucket(plan, record, cost);
+      break;
+    case KIND.windowExact:
+      chargeWindowExact(plan, record, cost);
+      break;
+    case KIND.windowSub:
+      chargeWindowSub(plan, record, cost);
+      break;
+  }
+}
+
+/** As `charge`, for units that may be refunded; all kinds note when they were booked. */
+export function chargeRefundable(plan: LimitPlan, record: number, cost: number): void {
+  charge(plan, record, cost);
+  if (plan.kind === KIND.bucket) openInBucket(plan, record, cost);
 }
 
 export function settle(

@@ -40,6 +40,11 @@ export interface LimitPlan {
   /** First 32-bit element of the chain heads, and their count - 1 (a power of two - 1). */
   readonly heads: number;
   readonly headsMask: number;
+  /**
+   * What a decision takes and gives besides whole numbers, for all limits of this thread: `NOW` and `BOOKED_AT`. A double that is
+   * passed to or returned from a function that is not inlined is allocated; one in here is not.
+   */
+  readonly ticks: Float64Array;
   readonly i32: Int32Array;
   readonly f64: Float64Array;
   /** windowSub: 16-bit counters where the limit fits, else 32-bit. */
@@ -48,13 +53,17 @@ export interface LimitPlan {
   readonly countersPerWord: number;
 }
 
+/** Elements of `LimitPlan.ticks`: the tick of the call in progress; and when the last charge was booked, in the kind's own terms. */
+export const NOW = 0;
+export const BOOKED_AT = 1;
+
 /** Words of a table's header; see `limit-table.ts`. One cache line, so that two tables' locks do not share one. */
 export const TABLE_HEADER_WORDS = 8;
 
 /** Numbers of a plan that do not depend on where it lies. */
 export type PlanShape = Omit<
   LimitPlan,
-  "header" | "firstRecord" | "heads" | "i32" | "f64" | "counters"
+  "header" | "firstRecord" | "heads" | "ticks" | "i32" | "f64" | "counters"
 >;
 
 /** @param reservationMs how long a refund is possible at least */

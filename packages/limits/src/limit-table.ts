@@ -1,5 +1,5 @@
 import { initRecord, isIdle, repairRecord } from "./limit-kind.ts";
-import { SPILL_RECORDS, type LimitPlan } from "./limit-plan.ts";
+import { NOW, SPILL_RECORDS, type LimitPlan } from "./limit-plan.ts";
 import { LOCK, type RecordLocks } from "./record-lock.ts";
 
 /**
@@ -38,7 +38,7 @@ export const EXAMINED_PER_INSERTION = 8;
 const LONGEST_WALK = 256;
 
 /** First word of record number `number`. */
-export function recordAt(plan: LimitPlan, number: number): number {
+function recordAt(plan: LimitPlan, number: number): number {
   return plan.firstRecord + number * plan.recordWords;
 }
 
@@ -55,7 +55,7 @@ export function initTable(plan: LimitPlan): void {
 }
 
 /**
- * The record number of this identity, made if need be; a coarse one (below SPILL_RECORDS) when the table is full;
+ * The first word of this identity's record, made if need be; of a coarse one when the table is full;
  * -1 when a lock could not be had in time.
  *
  * @param examined how many records may be looked at for idle ones to take back; 0 takes none back
@@ -65,19 +65,24 @@ export function findOrInsert(
   locks: RecordLocks,
   h0: number,
   h1: number,
-  now: number,
   examined: number,
 ): number {
   const found = find(plan, h0, h1);
-  if (found !== 0) return found;
+  if (found !== 0) return recordAt(plan, found);
   if (!lockStructure(plan, locks)) return -1;
   let number = find(plan, h0, h1);
+  const now = plan.ticks[NOW]!;
   if (number === 0) {
     sweepLocked(plan, locks, examined, now);
     number = insert(plan, locks, h0, h1, now);
   }
   locks.release(2 * plan.header + STRUCTURE_LOCK);
-  return number;
+  return number < 0 ? -1 : recordAt(plan, number);
+}
+
+/** Whether a record is one of the coarse ones. */
+export function isCoarse(plan: LimitPlan, record: number): boolean {
+  return record < recordAt(plan, SPILL_RECORDS);
 }
 
 /**

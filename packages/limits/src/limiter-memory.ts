@@ -77,8 +77,9 @@ export function toPlans(memory: LimiterMemory): LimitPlan[] {
   const i32 = new Int32Array(memory.buffer);
   const f64 = new Float64Array(memory.buffer);
   const u16 = new Uint16Array(memory.buffer);
+  const ticks = new Float64Array(2);
   return layOut(memory.definitions, memory.reservationMs).tables.map((table) =>
-    Object.assign(table, { i32, f64, counters: table.countersPerWord === 4 ? u16 : i32 }),
+    Object.assign(table, { ticks, i32, f64, counters: table.countersPerWord === 4 ? u16 : i32 }),
   );
 }
 

@@ -1,4 +1,4 @@
-import type { LimitPlan } from "./limit-plan.ts";
+import { BOOKED_AT, NOW, type LimitPlan } from "./limit-plan.ts";
 
 /**
  * Strict window that remembers each admitted unit with its time, in a ring of `capacity` 32-bit times. A cost of c fits
@@ -15,6 +15,15 @@ import type { LimitPlan } from "./limit-plan.ts";
 const LATEST = 2;
 const OLDEST_AT = 6;
 const TIMES_AT = 7;
+
+/** Whether `cost` fits now. */
+export function fitsWindowExact(plan: LimitPlan, record: number, cost: number): boolean {
+  if (cost === 0) return true;
+  const now = plan.ticks[NOW]!;
+  const latest = plan.f64[record + LATEST]!;
+  if (now - latest >= plan.spanTicks + plan.unitTicks) return true;
+  return ageOf(plan, record, cost - 1, now > latest ? now : latest) >= plan.spanUnits;
+}
 
 /** Ticks to wait before `cost` fits; 0 or less when it fits now. */
 export function windowExactShortage(
@@ -33,14 +42,10 @@ export function windowExactShortage(
   return (plan.spanUnits - age) * plan.unitTicks + (at - now);
 }
 
-/** Spends `cost`, which must fit. Returns the tick it was booked at, for `refundWindowExact`. */
-export function chargeWindowExact(
-  plan: LimitPlan,
-  record: number,
-  cost: number,
-  now: number,
-): number {
+/** Spends `cost`, which must fit. Booked at a tick, for `refundWindowExact`. */
+export function chargeWindowExact(plan: LimitPlan, record: number, cost: number): void {
   const { i32, f64, capacity } = plan;
+  const now = plan.ticks[NOW]!;
   const latest = f64[record + LATEST]!;
   if (now - latest >= plan.spanTicks + plan.unitTicks) clear(plan, record, now);
   const at = now > latest ? now : latest;
@@ -53,7 +58,7 @@ export function chargeWindowExact(
     oldest = oldest + 1 === capacity ? 0 : oldest + 1;
   }
   i32[2 * record + OLDEST_AT] = oldest;
-  return at;
+  plan.ticks[BOOKED_AT] = at;
 }
 
 /**

@@ -1,4 +1,4 @@
-import { SUB_WINDOWS, type LimitPlan } from "./limit-plan.ts";
+import { BOOKED_AT, NOW, SUB_WINDOWS, type LimitPlan } from "./limit-plan.ts";
 
 /**
  * Strict window for large limits: the window is cut into 32 sub-windows, and what is admitted in one counts until that
@@ -15,6 +15,12 @@ const SUM = 3;
 const COUNTERS = 4;
 const RING = SUB_WINDOWS + 1;
 
+/** Whether `cost` fits now. */
+export function fitsWindowSub(plan: LimitPlan, record: number, cost: number): boolean {
+  advance(plan, record, plan.ticks[NOW]!);
+  return plan.f64[record + SUM]! + cost <= plan.capacity;
+}
+
 /** Ticks to wait before `cost` fits; 0 or less when it fits now. */
 export function windowSubShortage(
   plan: LimitPlan,
@@ -22,7 +28,8 @@ export function windowSubShortage(
   cost: number,
   now: number,
 ): number {
-  const current = advance(plan, record, now);
+  advance(plan, record, now);
+  const current = plan.f64[record + LATEST]!;
   let excess = plan.f64[record + SUM]! + cost - plan.capacity;
   if (excess <= 0) return 0;
   const counters = (record + COUNTERS) * plan.countersPerWord;
@@ -35,18 +42,14 @@ export function windowSubShortage(
   return Number.POSITIVE_INFINITY;
 }
 
-/** Spends `cost`, which must fit. Returns the number of the sub-window it was booked in. */
-export function chargeWindowSub(
-  plan: LimitPlan,
-  record: number,
-  cost: number,
-  now: number,
-): number {
-  const current = advance(plan, record, now);
+/** Spends `cost`, which must fit. Booked in a sub-window, by its number. */
+export function chargeWindowSub(plan: LimitPlan, record: number, cost: number): void {
+  advance(plan, record, plan.ticks[NOW]!);
+  const current = plan.f64[record + LATEST]!;
   const at = (record + COUNTERS) * plan.countersPerWord + (current % RING);
   plan.f64[record + SUM] = plan.f64[record + SUM]! + cost;
   plan.counters[at] = plan.counters[at]! + cost;
-  return current;
+  plan.ticks[BOOKED_AT] = current;
 }
 
 /** Frees `cost` in the sub-window it was booked in, if that still counts. */
@@ -57,7 +60,8 @@ export function refundWindowSub(
   booked: number,
   now: number,
 ): void {
-  const current = advance(plan, record, now);
+  advance(plan, record, now);
+  const current = plan.f64[record + LATEST]!;
   if (current - booked > SUB_WINDOWS) return;
   const at = (record + COUNTERS) * plan.countersPerWord + (booked % RING);
   const freed = Math.min(cost, plan.counters[at]!);
@@ -93,14 +97,14 @@ export function repairWindowSub(plan: LimitPlan, record: number): void {
   plan.f64[record + SUM] = sum;
 }
 
-/** Drops the counters that left the window; returns the current sub-window, never an earlier one than before. */
-function advance(plan: LimitPlan, record: number, now: number): number {
+/** Drops the counters that left the window and makes the latest sub-window the current one; never goes back. */
+function advance(plan: LimitPlan, record: number, now: number): void {
   const latest = plan.f64[record + LATEST]!;
   const current = Math.floor(now / plan.unitTicks);
-  if (current <= latest) return latest;
+  if (current <= latest) return;
   if (plan.f64[record + SUM] === 0) {
     plan.f64[record + LATEST] = current;
-    return current;
+    return;
   }
   if (current - latest > SUB_WINDOWS) {
     clear(plan, record);
@@ -115,7 +119,6 @@ function advance(plan: LimitPlan, record: number, now: number): number {
     plan.f64[record + SUM] = sum;
   }
   plan.f64[record + LATEST] = current;
-  return current;
 }
 
 function clear(plan: LimitPlan, record: number): void {
