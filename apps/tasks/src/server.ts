@@ -11,7 +11,6 @@ import {
 } from "@tidegate/service-kit";
 import { Type } from "typebox";
 import { addDocumentRoutes } from "./document-routes.ts";
-import { TASK_FAULTS } from "./fault.ts";
 import { FeedDoor, isFeedRequest, LIVE_PATH } from "./feed-door.ts";
 import { MIGRATIONS, type TaskTables } from "./schema.ts";
 import { addTaskRoutes } from "./task-routes.ts";
@@ -56,9 +55,7 @@ export async function startTasks(options: TasksOptions): Promise<TasksServer> {
   const door = new FeedDoor({ gate, clock, random, logger, problemsUrl, store: () => store });
   store = await openTaskStore({ ...options, database, changed: (person) => door.wake(person) });
   const service = createService({
-    name: "tasks",
     gate,
-    faults: TASK_FAULTS,
     problemsUrl,
     clock,
     random,

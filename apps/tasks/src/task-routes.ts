@@ -4,9 +4,10 @@ import {
   MERGE_PATCH_MEDIA_TYPE,
   mergePatch,
   ProblemSchema,
+  type Reply,
+  type Request,
   type Service,
 } from "@tidegate/service-kit";
-import type { FastifyReply, FastifyRequest } from "fastify";
 import { Type } from "typebox";
 import { parseIdempotencyKey } from "./idempotency-key.ts";
 import { ListQuerySchema, type ListQuery } from "./list-query.ts";
@@ -297,7 +298,7 @@ const CHANGE_FAULTS = [
   "invalid_request",
 ];
 
-function personOf(request: FastifyRequest): Person {
+function personOf(request: Request): Person {
   return { source: request.identity.source, subject: request.identity.subject };
 }
 
@@ -306,7 +307,7 @@ function judge(request: { readonly headers: { "if-match"?: string } }, current: 
   if (refusal !== undefined) throw refusal;
 }
 
-function sendTask(reply: FastifyReply, task: Task): Task {
+function sendTask(reply: Reply, task: Task): Task {
   reply.header("etag", entityTag(task));
   return task;
 }

@@ -85,7 +85,6 @@ export const TaskSchema = Type.Object(
 );
 
 export type TaskInput = Static<typeof TaskInputSchema>;
-export type TaskPatch = Static<typeof TaskPatchSchema>;
 export type Task = Readonly<Static<typeof TaskSchema>>;
 
 /** What a person writes, complete. */

@@ -22,6 +22,7 @@ export { problemPage, ProblemSchema, toSlug, type Problem } from "./problem.ts";
 export { stopInStages, stopOnSignal, type Stages } from "./process-life.ts";
 export { randomUuid, timeUuid } from "./random-id.ts";
 export type { ServiceRoute } from "./route-list.ts";
+export type { FastifyReply as Reply, FastifyRequest as Request } from "fastify";
 export { createService, type Service, type ServiceApp, type ServiceOptions } from "./service.ts";
 export { SocketDoor } from "./socket-door.ts";
 export { createStrictAjv, toMistakes } from "./validation.ts";

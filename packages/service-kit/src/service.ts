@@ -9,7 +9,7 @@ import {
 } from "fastify";
 import type { Static, TSchema } from "typebox";
 import type { AssertedIdentity } from "@tidegate/auth";
-import { serviceFault, type FaultTable } from "./fault.ts";
+import { serviceFault } from "./fault.ts";
 import { addHealth } from "./health.ts";
 import type { IdentityGate } from "./identity-gate.ts";
 import { parseJsonBody } from "./json-body.ts";
@@ -56,9 +56,7 @@ export type ServiceApp = FastifyInstance<
 >;
 
 export interface ServiceOptions {
-  readonly name: string;
   readonly gate: IdentityGate;
-  readonly faults: FaultTable;
   /** The public address of the page made by `problemPage`. */
   readonly problemsUrl: string;
   readonly clock: Clock;
