@@ -32,10 +32,15 @@ async function setUp({
   const discovery = { issuer, jwks_uri: `${issuer}/keys` };
   server.documents.set("/.well-known/openid-configuration", discovery);
   server.documents.set("/keys", { keys });
+  const asked: string[] = [];
   const verifier = createAccessTokenVerifier({
     issuer,
     audience: AUDIENCE,
     otherAudiences,
+    fetch(url, init) {
+      asked.push(url.href);
+      return fetch(url, init);
+    },
     algorithms: ["RS256", "PS256", "ES256", "ES512", "EdDSA"],
     tokenTypes,
     clockToleranceSeconds: 5,
@@ -66,6 +71,7 @@ async function setUp({
   return {
     clock,
     server,
+    asked,
     issuer,
     discovery,
     verifier,
@@ -383,6 +389,18 @@ describe("access token: memory", () => {
     assert.equal(outcome(await t.present(byRsa)), "key-unknown");
   });
 
+  test("recall() knows a token for as long as reloads confirm its key", async () => {
+    await using t = await setUp({ maxKeyAgeMs: 900_000 });
+    const token = t.sign({ exp: NOW + 3_600 });
+    await t.present(token);
+    t.clock.advance(600_000);
+    await waitFor(() => t.jwksFetches() === 2 && t.verifier.isCurrent, { what: "the reload" });
+    // Behind the first load's end of trust, within the second's.
+    await waitFor(() => t.clock.pendingTimers === 1, { what: "the next reload to be planned" });
+    t.clock.advance(599_000);
+    assert.ok(t.verifier.recall(tokenFingerprint(token)));
+  });
+
   test("verify() checks a token once for callers that come at the same time", async () => {
     await using t = await setUp();
     const token = t.sign();
@@ -558,7 +576,39 @@ describe("access token: discovery", () => {
       prepare(t);
       assert.equal(outcome(await t.present(t.sign())), "unavailable", what);
       assert.ok(!t.server.requests.includes("/elsewhere"), what);
+      // Refused before it is asked, not because it does not answer.
+      assert.ok(
+        t.asked.every((url) => url.startsWith(`${t.issuer}/`)),
+        `${what}: ${t.asked.join(" ")}`,
+      );
     }
+  });
+
+  test("an issuer elsewhere cannot make us ask our own machine for keys", async () => {
+    const asked: string[] = [];
+    const verifier = createAccessTokenVerifier({
+      issuer: "https://issuer.example",
+      audience: AUDIENCE,
+      algorithms: ["RS256"],
+      tokenTypes: ["at+jwt"],
+      clockToleranceSeconds: 5,
+      maxTokenLifetimeSeconds: 3_600,
+      maxKeyAgeMs: 3_600_000,
+      clock: manualClock(START_MS),
+      random,
+      fetch(url) {
+        asked.push(url.href);
+        const metadata = { issuer: "https://issuer.example", jwks_uri: "http://127.0.0.1:9090/" };
+        return Promise.resolve(Response.json(metadata));
+      },
+      onKeyLoad: ({ error }) => void failures.push(String(error)),
+    });
+    const failures: string[] = [];
+    verifier.start();
+    await waitFor(() => failures.length === 1, { what: "the failed load" });
+    assert.match(failures[0] ?? "", /keys are on a loopback address/);
+    assert.deepEqual(asked, ["https://issuer.example/.well-known/openid-configuration"]);
+    verifier[Symbol.dispose]();
   });
 
   test("metadata is found as OpenID Connect says, else as RFC 8414 says, with the issuer's path", async () => {

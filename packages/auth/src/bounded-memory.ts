@@ -28,11 +28,13 @@ export function createBoundedMemory<Value>({
     held -= entry.bytes;
   };
 
-  // Each pass over an entry clears its flag, so the loop ends after at most two rounds; amortised O(1) per set.
-  const makeRoom = (): void => {
+  // Sparing an entry clears its flag, so the work is O(1) per set on the average; MAX_SPARED bounds the single one.
+  const makeRoom = (bytes: number): void => {
+    let spared = 0;
     for (const [key, entry] of entries) {
-      if (entries.size <= maxEntries && held <= maxBytes) return;
-      if (entry.wasRead) {
+      if (entries.size < maxEntries && held + bytes <= maxBytes) return;
+      if (entry.wasRead && spared < MAX_SPARED) {
+        spared++;
         entry.wasRead = false;
         entries.delete(key);
         entries.set(key, entry);
@@ -53,9 +55,10 @@ export function createBoundedMemory<Value>({
       const before = entries.get(key);
       if (before !== undefined) forget(key, before);
       if (bytes > maxBytes || maxEntries < 1) return;
+      // Before it is there itself: among entries that were all read it would be the first to go.
+      makeRoom(bytes);
       entries.set(key, { value, bytes, wasRead: false });
       held += bytes;
-      makeRoom();
     },
     delete(key) {
       const entry = entries.get(key);
@@ -73,6 +76,9 @@ export function createBoundedMemory<Value>({
     },
   };
 }
+
+/** A table of many thousand entries that were all read lately must not stop one caller for milliseconds. */
+const MAX_SPARED = 64;
 
 interface Entry<Value> {
   readonly value: Value;

@@ -277,6 +277,42 @@ describe("password verifier", () => {
     assert.deepEqual(await t.verify("ada", "wrong2"), await t.verify("nobody", "wrong2"));
   });
 
+  test("verify() makes an unknown user cost what the costliest user of the file costs", async () => {
+    await using t = await setUp();
+    const dear = await hashPassword("dear", {
+      random,
+      cost: { logN: 16, blockSize: 8, parallelism: 3 },
+      deriveKey: t.deriveKey,
+    });
+    const cheap = t.document.users.ada;
+    const users = { first: cheap, margaret: { password: dear }, last: cheap };
+    const entries = Object.entries(users).map(([name, entry]) => [
+      name,
+      { ...entry, subject: name },
+    ]);
+    await writeFile(t.path, JSON.stringify({ name: "demo", users: Object.fromEntries(entries) }));
+    t.clock.advance(2_000);
+    await waitFor(() => t.reloads.length === 1, { what: "the reload" });
+    t.calls.length = 0;
+    await t.verify("nobody", "wrong");
+    await t.verify("margaret", "wrong");
+    assert.deepEqual(t.calls[0], t.calls[1]);
+  });
+
+  test("verify() does not accept a password that was changed while it was being checked", async () => {
+    await using t = await setUp();
+    t.state.holds = true;
+    const waiting = t.verify("ada", "secret");
+    await waitFor(() => t.held.length === 1, { what: "the hash" });
+    t.state.holds = false;
+    const users = { ada: await t.entryFor("changed") };
+    await writeFile(t.path, JSON.stringify({ ...t.document, users }));
+    t.clock.advance(2_000);
+    await waitFor(() => t.reloads.length === 1, { what: "the reload" });
+    t.held[0]?.();
+    assert.equal((await waiting).outcome, "invalid");
+  });
+
   test("verify() refuses a flood beyond two hashes and a queue of thirty-two as busy", async () => {
     await using t = await setUp();
     t.state.holds = true;

@@ -5,8 +5,8 @@ import type { Accepted } from "./verification.ts";
 import type { VerificationKey } from "./verification-key.ts";
 
 /**
- * What stands for a token in memories. A digest: 0.7 µs more than the text itself would cost, and no dump of our
- * memory shows a token that works.
+ * What stands for a token in memories. A digest: less than a microsecond more than the text itself would cost, and no
+ * dump of our memory shows a token that works.
  */
 export const tokenFingerprint = (token: string): string => hash("sha256", token, "base64url");
 
