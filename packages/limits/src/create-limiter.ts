@@ -37,7 +37,7 @@ import {
 } from "./limiter.ts";
 import { createLimiterMemory, toPlans, type LimiterMemory } from "./limiter-memory.ts";
 import { LOCK, NoLocks, SharedLocks, type LockOwner, type RecordLocks } from "./record-lock.ts";
-import { toMsRoundedUp, toTicks } from "./ticks.ts";
+import { toMs, toTicks } from "./ticks.ts";
 
 /** 1 M handles reserve 16 MB; a connection or request in flight uses one per limit. When all are in use, callers are refused. */
 export const DEFAULT_MAX_HANDLES = 2 ** 20;
@@ -332,13 +332,13 @@ export class TableLimiter implements Limiter {
       const cost = this.#costSoFar(costs, i);
       const shortage =
         cost > plan.capacity ? Number.POSITIVE_INFINITY : shortageOf(plan, record, cost, now);
-      const retryAfterMs = shortage > 0 ? toMsRoundedUp(shortage) : 0;
+      const retryAfterMs = shortage > 0 ? toMs(shortage) : 0;
       report.remaining[i] = remainingOf(plan, record, now);
-      report.resetMs[i] = toMsRoundedUp(resetTicksOf(plan, record, now));
+      report.resetMs[i] = toMs(resetTicksOf(plan, record, now));
       report.retryAfterEachMs[i] = retryAfterMs;
       if (retryAfterMs > 0) {
         report.violated[report.violatedCount++] = i;
-        report.retryAfterMs = Math.max(report.retryAfterMs, retryAfterMs);
+        report.retryAfterMs = Math.max(report.retryAfterMs, Math.ceil(retryAfterMs));
       }
     }
   }

@@ -99,11 +99,11 @@ export interface LimitReport {
    * `Infinity` when the outcome is `impossible`.
    */
   retryAfterMs: number;
-  /** The same for each position; 0 where not violated. */
+  /** The same for each position, not rounded; 0 where not violated. */
   readonly retryAfterEachMs: Float64Array;
   /** Units left at each position, rounded down, none of this call's cost deducted unless it was admitted. */
   readonly remaining: Float64Array;
-  /** Milliseconds until the whole capacity is back if nothing more is spent; rounded up. */
+  /** Milliseconds until the whole capacity is back if nothing more is spent; not rounded. */
   readonly resetMs: Float64Array;
 }
 

@@ -51,7 +51,7 @@ export function toPolicyField(policies: readonly RateLimitPolicy[]): string {
 
 /**
  * Value of `RateLimit`. `policies[i]` is that of the report's position i.
- * r is rounded down. t is rounded up: for a refused limit the wait until that call would fit, else the time until the whole
+ * r is rounded down. t is rounded up to seconds: for a refused limit the wait until that call would fit, else the time until the whole
  * quota is back, so that r / t promises no faster pace than the limit has; left out when nothing is spent.
  */
 export function toLimitField(policies: readonly RateLimitPolicy[], report: LimitReport): string {
@@ -86,7 +86,10 @@ const LONGEST_JITTER_SECONDS = 30;
  */
 export function toRetryAfterSeconds(report: LimitReport, random: Random): number | undefined {
   if (!Number.isFinite(report.retryAfterMs)) return undefined;
-  const seconds = Math.max(1, Math.ceil(report.retryAfterMs / 1000));
+  let seconds = Math.max(1, toSecondsUp(report.retryAfterMs));
+  for (const at of report.violated.subarray(0, report.violatedCount)) {
+    seconds = Math.max(seconds, secondsUntilMore(report, at));
+  }
   const jitter = 1 + Math.min(LONGEST_JITTER_SECONDS - 1, Math.floor(seconds / 10));
   return seconds + Math.floor(random.unit() * (jitter + 1));
 }
@@ -119,7 +122,15 @@ function toRemaining(report: LimitReport, at: number): number {
 function secondsUntilMore(report: LimitReport, at: number): number {
   const wait = report.retryAfterEachMs[at] ?? 0;
   const ms = wait > 0 && Number.isFinite(wait) ? wait : (report.resetMs[at] ?? 0);
-  return Math.ceil(ms / 1000);
+  return toSecondsUp(ms);
+}
+
+/**
+ * Fractions of a millisecond are left out: they come from the engine's own rounding up, the answer takes longer to arrive,
+ * and with them a window of 60 s would say 61.
+ */
+function toSecondsUp(ms: number): number {
+  return Math.ceil(Math.floor(ms) / 1000);
 }
 
 /** RFC 9651 §4.1.6: a string holds printable ASCII only; backslash and quote are escaped. Anything else would be a header injection. */

@@ -12,7 +12,7 @@ export function toTicks(nowMs: number): number {
   return Math.floor(nowMs * TICKS_PER_MS);
 }
 
-/** Milliseconds, never fewer than the ticks span. */
-export function toMsRoundedUp(ticks: number): number {
-  return Math.ceil(ticks / TICKS_PER_MS);
+/** Exact, as the divisor is a power of two. */
+export function toMs(ticks: number): number {
+  return ticks / TICKS_PER_MS;
 }
