@@ -107,6 +107,26 @@ export function taskStoreContract(
       );
     });
 
+    test("hundreds of moves into one gap number the list anew, say so, and keep its order", async () => {
+      await using home = await start();
+      const ids: string[] = [];
+      for (const title of ["a", "b", "c"])
+        ids.push((await home.store.create(ada, titled(title))).task.id);
+      const [anchor = "", ...pair] = ids;
+      for (let count = 0; count < 420; count += 1) {
+        const move = { place: { after: anchor }, judge: () => undefined };
+        const { position } = await home.store.move(ada, pair[count % 2] ?? "", move);
+        assert.ok(position.length <= 64);
+      }
+      const changes = await home.store.changesAfter(ada, 0, 1_000);
+      assert.equal(changes?.filter((change) => change.kind === "reordered").length, 1);
+      const tasks = await listAll(home.store, ada);
+      assert.deepEqual(
+        tasks.map((task) => task.title),
+        ["a", "c", "b"],
+      );
+    });
+
     test("changes at the same time each get a sequence of their own", async () => {
       await using home = await start();
       await Promise.all(

