@@ -6,8 +6,8 @@ import type { ServicePlan } from "./service.ts";
 const fromRoot = (path: string): string => fileURLToPath(new URL(`../../${path}`, import.meta.url));
 
 /**
- * The processes of the demo, in the order in which they start; they stop the other way round, so that the gateway never
- * forwards to what is gone. A service gets the variables it reads and no others.
+ * The processes of the demo in the order in which they start, and stop. The gateway is first both times: services fetch its
+ * keys when they start, and it forwards nothing any more when they go. A service gets the variables it reads and no others.
  */
 export function demoServices(options: {
   readonly ports: Ports;
@@ -18,17 +18,6 @@ export function demoServices(options: {
   const { ports, dataFolder, usersFile, path } = options;
   const tasksUrl = `http://127.0.0.1:${ports.tasks}`;
   return [
-    {
-      name: "tasks",
-      args: [fromRoot("apps/tasks/src/main.ts")],
-      env: {
-        PATH: path,
-        TASKS_PORT: String(ports.tasks),
-        TASKS_DATABASE: join(dataFolder, "tasks.sqlite"),
-        TASKS_GATEWAY_URL: publicUrl(ports),
-      },
-      readyUrl: `${tasksUrl}/readyz`,
-    },
     {
       name: "gateway",
       args: [
@@ -45,6 +34,17 @@ export function demoServices(options: {
         DEMO_TASKS_URL: tasksUrl,
       },
       readyUrl: `http://127.0.0.1:${ports.gateway}/readyz`,
+    },
+    {
+      name: "tasks",
+      args: [fromRoot("apps/tasks/src/main.ts")],
+      env: {
+        PATH: path,
+        TASKS_PORT: String(ports.tasks),
+        TASKS_DATABASE: join(dataFolder, "tasks.sqlite"),
+        TASKS_GATEWAY_URL: publicUrl(ports),
+      },
+      readyUrl: `${tasksUrl}/readyz`,
     },
   ];
 }

@@ -141,3 +141,14 @@ test("npm start starts again what crashed, and what it started ends when it is k
   await using next = await launch(folder, { readyWhen: READY });
   assert.equal(urlOf(next), url);
 });
+
+test("npm start stops cleanly when it is told to before it was ready", async () => {
+  await using folder = await tempFolder();
+  await using launcher = await launch(folder);
+  const log = folder.file("data", "logs", "gateway.log");
+  await waitFor(() => existsSync(log), { what: "the gateway to be started", deadlineMs: 20_000 });
+  const exit = await launcher.stop({ signal: "SIGINT", deadlineMs: 25_000 });
+  assert.deepEqual(exit, { code: 0, signal: null }, launcher.output());
+  assert.equal(launcher.output().includes("Tidegate is ready"), false);
+  assert.equal(existsSync(folder.file("data", "launcher.lock")), false);
+});

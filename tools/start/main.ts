@@ -8,10 +8,11 @@ import { readStartConfig } from "./config.ts";
 import { lockDataFolder } from "./data-lock.ts";
 import { demoServices } from "./demo-services.ts";
 import { provideDemoUsers } from "./demo-users.ts";
-import { openLogFile } from "./log-file.ts";
+import { openLogFile, type LogFile } from "./log-file.ts";
 import { reservePorts } from "./ports.ts";
 import { makePrivateFolder } from "./private-file.ts";
-import { startService, type Service } from "./service.ts";
+import { untilServed } from "./served.ts";
+import { startService, type Service, type ServicePlan } from "./service.ts";
 
 const tell = (line: string): void => console.log(`tidegate: ${line}`);
 
@@ -40,18 +41,20 @@ async function start(): Promise<void> {
   mkdirSync(join(dataFolder, "gateway"), { recursive: true, mode: 0o700 });
   using open = new DisposableStack();
   const plans = demoServices({ ports, dataFolder, usersFile, path: process.env["PATH"] ?? "" });
-  const logs = plans.map(({ name }) => open.use(openLogFile(join(logFolder, `${name}.log`))));
-  const services = plans.map((plan, index) => {
-    const log = logs[index];
-    if (log === undefined) throw new Error(`Cannot start ${plan.name}: it has no log`);
-    return startService(plan, { log, clock: systemClock, tell });
-  });
-  const sizeWatch = setInterval(() => logs.forEach((log) => log.keepSmall()), 5_000);
+  const logs: Record<string, LogFile> = {};
+  for (const { name } of plans) logs[name] = open.use(openLogFile(join(logFolder, `${name}.log`)));
+  const sizeWatch = setInterval(() => Object.values(logs).forEach((log) => log.keepSmall()), 5_000);
   open.defer(() => clearInterval(sizeWatch));
 
-  const reason = await runUntilStopped(services, () => {
-    console.log(banner({ ports, users, dataFolder }));
-    console.log("Tidegate is ready");
+  const reason = await runUntilStopped(plans, {
+    logOf: (name) => logs[name],
+    async onReady(signal) {
+      // One of the people themselves, over the whole road: then what the banner promises holds.
+      const url = `http://127.0.0.1:${ports.gateway}/tasks?limit=1`;
+      await untilServed(url, { user: "ada", password: users.ada, deadlineMs: 30_000, signal });
+      console.log(banner({ ports, users, dataFolder }));
+      console.log("Tidegate is ready");
+    },
   });
   if (reason !== undefined) {
     process.exitCode = 1;
@@ -59,37 +62,57 @@ async function start(): Promise<void> {
   }
 }
 
-/** Resolves after everything has stopped: with undefined when a person asked for it, else with what went wrong. */
+/**
+ * Starts the services one after the other. Resolves after everything has stopped: with undefined when a person asked for
+ * it, else with what went wrong.
+ */
 async function runUntilStopped(
-  services: readonly Service[],
-  onReady: () => void,
+  plans: readonly ServicePlan[],
+  options: {
+    readonly logOf: (name: string) => LogFile | undefined;
+    readonly onReady: (signal: AbortSignal) => Promise<void>;
+  },
 ): Promise<string | undefined> {
-  const { promise: asked, resolve: ask } = Promise.withResolvers<undefined>();
-  let isAsked = false;
+  const services: Service[] = [];
+  const { promise: ending, resolve: end } = Promise.withResolvers<string | undefined>();
+  const starting = new AbortController();
+  let isEnding = false;
   const onSignal = (): void => {
-    if (isAsked) {
+    if (isEnding) {
       // The second Ctrl-C: somebody is in a hurry.
       tell("stopping at once");
       for (const service of services) service.kill();
       return;
     }
-    isAsked = true;
-    ask(undefined);
+    isEnding = true;
+    end(undefined);
   };
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, onSignal);
 
-  const failure = Promise.race(services.map((service) => service.givenUp));
-  const ready = Promise.all(services.map((service) => service.ready)).then(onReady);
-  // `ready` alone never ends the wait, except by failing.
-  const broken = ready.then(
-    () => failure,
-    (error: unknown) => (error instanceof Error ? error.message : String(error)),
-  );
-  const reason = await Promise.race([asked, failure, broken]);
+  const startAll = async (): Promise<void> => {
+    try {
+      for (const plan of plans) {
+        const log = options.logOf(plan.name);
+        if (log === undefined) throw new Error(`Cannot start ${plan.name}: it has no log`);
+        if (isEnding) return;
+        const service = startService(plan, { log, clock: systemClock, tell });
+        services.push(service);
+        void service.givenUp.then(end);
+        await service.ready;
+      }
+      await options.onReady(starting.signal);
+    } catch (error) {
+      end(error instanceof Error ? error.message : String(error));
+    }
+  };
+  void startAll();
+
+  const reason = await ending;
+  isEnding = true;
+  starting.abort();
   if (reason === undefined) tell("stopping");
-  isAsked = true;
   // From the outside in: the gateway first, so that nothing is forwarded to what is gone.
-  for (const service of services.toReversed()) await service.stop();
+  for (const service of services) await service.stop();
   if (reason === undefined) tell("stopped");
   return reason;
 }
