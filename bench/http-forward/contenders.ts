@@ -5,11 +5,13 @@ import { freePort, type Issuer, type TempFolder, waitFor } from "@tidegate/testk
 import { startContender, type Contender } from "../harness/contender.ts";
 import { oneAnswer } from "../harness/one-answer.ts";
 import type { Cores } from "../harness/pinning.ts";
-import { gatewayCommand } from "./gateway.ts";
+import { gatewayCommand, logFileOf } from "./gateway.ts";
 import { haproxyCommand } from "./peers/haproxy.ts";
 import { nginxCommand } from "./peers/nginx.ts";
 
 export const OURS = "tidegate";
+/** A second process of ours that sees every token once only, so that each is verified. */
+export const OURS_WITHOUT_MEMORY = "tidegate-memory-off";
 
 /** All servers of the comparison, running; `log` is the file of our access log. */
 export interface Contenders extends AsyncDisposable {
@@ -30,7 +32,6 @@ export async function startContenders(options: {
   const { folder, cores, upstreamPort, issuer, probe } = options;
   await using stack = new AsyncDisposableStack();
   const all: Contender[] = [];
-  const logFile = folder.file("requests.log");
   const publicKeyFile = folder.file("issuer.pem");
   await writeFile(publicKeyFile, publicKeyOf(issuer));
 
@@ -58,9 +59,11 @@ export async function startContenders(options: {
     all.push(contender);
   };
 
-  await start(OURS, (port) =>
-    gatewayCommand({ folder, port, upstreamPort, issuer: issuer.url, logFile }),
-  );
+  for (const name of [OURS, OURS_WITHOUT_MEMORY]) {
+    await start(name, (port) =>
+      gatewayCommand({ folder, name, port, upstreamPort, issuer: issuer.url }),
+    );
+  }
   await start("haproxy-limit", (port) =>
     haproxyCommand({ folder, name: "haproxy-limit", port, upstreamPort }),
   );
@@ -75,7 +78,11 @@ export async function startContenders(options: {
     );
   }
   const running = stack.move();
-  return { all, logFile, [Symbol.asyncDispose]: () => running.disposeAsync() };
+  return {
+    all,
+    logFile: logFileOf(folder, OURS),
+    [Symbol.asyncDispose]: () => running.disposeAsync(),
+  };
 }
 
 function publicKeyOf(issuer: Issuer): string {

@@ -9,18 +9,18 @@ import type { TempFolder } from "@tidegate/testkit";
  */
 export async function gatewayCommand(options: {
   readonly folder: TempFolder;
+  readonly name: string;
   readonly port: number;
   readonly upstreamPort: number;
   readonly issuer: string;
-  readonly logFile: string;
 }): Promise<readonly string[]> {
-  const { folder, port, upstreamPort, issuer, logFile } = options;
-  const file = folder.file("gateway.json");
+  const { folder, name, port, upstreamPort, issuer } = options;
+  const file = folder.file(`${name}.json`);
   const auth = { by: ["people"] };
   const config = {
     listen: { port, publicUrl: `http://localhost:${port}` },
     admin: { port: 0 },
-    dataFolder: folder.file("data"),
+    dataFolder: folder.file(`${name}-data`),
     identity: { people: { kind: "oidc", issuer, audience: "https://api.test" } },
     upstreams: { bench: { targets: [`http://127.0.0.1:${upstreamPort}`] } },
     routes: [
@@ -45,9 +45,12 @@ export async function gatewayCommand(options: {
         limits: [{ kind: "window", limit: 1, seconds: 60, per: "user" }],
       },
     ],
-    record: { destination: logFile },
+    record: { destination: logFileOf(folder, name) },
   };
   await writeFile(file, JSON.stringify(config));
   const main = join(import.meta.dirname, "../../apps/gateway/src/cli/main.ts");
   return [process.execPath, main, "start", file];
 }
+
+/** The access log of ours of that name. */
+export const logFileOf = (folder: TempFolder, name: string): string => folder.file(`${name}.log`);

@@ -14,6 +14,6 @@ test(
     });
     const { code } = await bench.exited({ deadlineMs: 60_000 });
     assert.equal(code, 0, bench.output());
-    assert.match(bench.stdout(), /^All 8 answer alike/m);
+    assert.match(bench.stdout(), /^All 9 answer alike/m);
   },
 );

@@ -31,7 +31,7 @@ function heldDestination(): LogDestination & {
   return self;
 }
 
-const open = (maxBufferedBytes = 65_536) => {
+const open = (maxBufferedBytes = 131_072) => {
   const clock = manualClock(0);
   const destination = heldDestination();
   return {
@@ -73,7 +73,7 @@ test("write() gathers lines for 20 ms, and hands over at once when a chunk is fu
   clock.advance(1);
   assert.deepEqual(destination.taken, ["one\ntwo\n"]);
   destination.release();
-  sink.write("y".repeat(16_384));
+  sink.write("y".repeat(65_536));
   assert.equal(destination.taken.length, 2);
 });
 
