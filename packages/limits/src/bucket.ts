@@ -20,14 +20,14 @@ const COUNT_MASK = 0xffffff;
 /** Whether `cost` fits now. */
 export function fitsBucket(plan: LimitPlan, record: number, cost: number): boolean {
   const now = plan.ticks[NOW]!;
-  if (hasOpen(plan, record)) return bucketShortage(plan, record, cost, now) <= 0;
+  if (hasOpen(plan, record)) return bucketShortage(plan, record, cost) <= 0;
   const spent = plan.f64[record + FULL_AGAIN]! - now;
   return (spent > 0 ? spent : 0) + cost * plan.unitTicks <= plan.spanTicks;
 }
 
 /** Ticks to wait before `cost` fits; 0 or less when it fits now. Expires open units on the way. */
-export function bucketShortage(plan: LimitPlan, record: number, cost: number, now: number): number {
-  return spentTicks(plan, record, now) + cost * plan.unitTicks - plan.spanTicks;
+export function bucketShortage(plan: LimitPlan, record: number, cost: number): number {
+  return spentTicks(plan, record) + cost * plan.unitTicks - plan.spanTicks;
 }
 
 /** Spends `cost`, which must fit. */
@@ -35,7 +35,7 @@ export function chargeBucket(plan: LimitPlan, record: number, cost: number): voi
   const now = plan.ticks[NOW]!;
   const { f64 } = plan;
   if (hasOpen(plan, record)) {
-    f64[record + FULL_AGAIN] = now + spentTicks(plan, record, now) + cost * plan.unitTicks;
+    f64[record + FULL_AGAIN] = now + spentTicks(plan, record) + cost * plan.unitTicks;
     return;
   }
   const fullAgain = f64[record + FULL_AGAIN]!;
@@ -44,7 +44,7 @@ export function chargeBucket(plan: LimitPlan, record: number, cost: number): voi
 
 /** Marks `cost`, just charged, as refundable. Booked at its epoch, or at -1 when no more units can be held open; those stay spent. */
 export function openInBucket(plan: LimitPlan, record: number, cost: number): void {
-  const epoch = latestEpoch(plan, record, plan.ticks[NOW]!);
+  const epoch = latestEpoch(plan, record);
   const at = 2 * (record + OPEN) + (epoch & 1);
   const open = plan.i32[at]! & COUNT_MASK;
   plan.ticks[BOOKED_AT] = -1;
@@ -54,48 +54,38 @@ export function openInBucket(plan: LimitPlan, record: number, cost: number): voi
 }
 
 /** Ends units opened in `epoch`: spent for good. */
-export function settleBucket(
-  plan: LimitPlan,
-  record: number,
-  cost: number,
-  epoch: number,
-  now: number,
-): void {
-  const spent = spentTicks(plan, record, now);
-  if (!isStillOpen(plan, record, epoch, now)) return;
+export function settleBucket(plan: LimitPlan, record: number, cost: number, epoch: number): void {
+  const now = plan.ticks[NOW]!;
+  const spent = spentTicks(plan, record);
+  if (!isStillOpen(plan, record, epoch)) return;
   plan.f64[record + FULL_AGAIN] = now + spent;
   close(plan, record, cost, epoch);
 }
 
 /** Ends units opened in `epoch`: as if never spent. */
-export function refundBucket(
-  plan: LimitPlan,
-  record: number,
-  cost: number,
-  epoch: number,
-  now: number,
-): void {
-  const spent = spentTicks(plan, record, now);
-  if (!isStillOpen(plan, record, epoch, now)) return;
+export function refundBucket(plan: LimitPlan, record: number, cost: number, epoch: number): void {
+  const now = plan.ticks[NOW]!;
+  const spent = spentTicks(plan, record);
+  if (!isStillOpen(plan, record, epoch)) return;
   // Full-again first, then the counter: a thread ended in between leaves units open, which only denies.
   plan.f64[record + FULL_AGAIN] = now + spent;
   close(plan, record, cost, epoch);
   plan.f64[record + FULL_AGAIN] = now + spent - cost * plan.unitTicks;
 }
 
-export function remainingInBucket(plan: LimitPlan, record: number, now: number): number {
-  const left = plan.spanTicks - spentTicks(plan, record, now);
+export function remainingInBucket(plan: LimitPlan, record: number): number {
+  const left = plan.spanTicks - spentTicks(plan, record);
   return left <= 0 ? 0 : Math.floor(left / plan.unitTicks);
 }
 
 /** Ticks until the bucket is full if nothing more is spent. */
-export function bucketResetTicks(plan: LimitPlan, record: number, now: number): number {
-  return spentTicks(plan, record, now);
+export function bucketResetTicks(plan: LimitPlan, record: number): number {
+  return spentTicks(plan, record);
 }
 
 /** Whether the record says no more than an absent one. */
-export function isBucketIdle(plan: LimitPlan, record: number, now: number): boolean {
-  return spentTicks(plan, record, now) === 0;
+export function isBucketIdle(plan: LimitPlan, record: number): boolean {
+  return spentTicks(plan, record) === 0;
 }
 
 export function initBucket(plan: LimitPlan, record: number): void {
@@ -103,9 +93,10 @@ export function initBucket(plan: LimitPlan, record: number): void {
   plan.f64[record + OPEN] = 0;
 }
 
-function spentTicks(plan: LimitPlan, record: number, now: number): number {
+function spentTicks(plan: LimitPlan, record: number): number {
+  const now = plan.ticks[NOW]!;
   if (!hasOpen(plan, record)) return Math.max(0, plan.f64[record + FULL_AGAIN]! - now);
-  expireOpen(plan, record, now);
+  expireOpen(plan, record);
   const i32 = plan.i32;
   const at = 2 * (record + OPEN);
   const open = (i32[at]! & COUNT_MASK) + (i32[at + 1]! & COUNT_MASK);
@@ -113,10 +104,10 @@ function spentTicks(plan: LimitPlan, record: number, now: number): number {
 }
 
 /** Turns open units older than one epoch into spent ones, as of the moment they expired. */
-function expireOpen(plan: LimitPlan, record: number, now: number): void {
+function expireOpen(plan: LimitPlan, record: number): void {
   const i32 = plan.i32;
   const at = 2 * (record + OPEN);
-  const epoch = latestEpoch(plan, record, now);
+  const epoch = latestEpoch(plan, record);
   const behind = (epoch - storedEpoch(i32, at)) & 0xffff;
   if (behind === 0) return;
   for (let step = 1; step <= Math.min(behind, 2); step++) {
@@ -131,7 +122,8 @@ function expireOpen(plan: LimitPlan, record: number, now: number): void {
 }
 
 /** The epoch of `now`, or the record's own if that is later (a stale clock must not bring expired units back). */
-function latestEpoch(plan: LimitPlan, record: number, now: number): number {
+function latestEpoch(plan: LimitPlan, record: number): number {
+  const now = plan.ticks[NOW]!;
   const at = 2 * (record + OPEN);
   const epoch = Math.floor(now / plan.epochTicks);
   if (!hasOpen(plan, record)) {
@@ -148,8 +140,8 @@ function hasOpen(plan: LimitPlan, record: number): boolean {
   return ((plan.i32[at]! | plan.i32[at + 1]!) & COUNT_MASK) !== 0;
 }
 
-function isStillOpen(plan: LimitPlan, record: number, epoch: number, now: number): boolean {
-  return epoch >= 0 && latestEpoch(plan, record, now) - epoch <= 1;
+function isStillOpen(plan: LimitPlan, record: number, epoch: number): boolean {
+  return epoch >= 0 && latestEpoch(plan, record) - epoch <= 1;
 }
 
 function close(plan: LimitPlan, record: number, cost: number, epoch: number): void {

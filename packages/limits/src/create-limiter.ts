@@ -37,7 +37,7 @@ import {
 } from "./limiter.ts";
 import { createLimiterMemory, toPlans, type LimiterMemory } from "./limiter-memory.ts";
 import { LOCK, NoLocks, SharedLocks, type LockOwner, type RecordLocks } from "./record-lock.ts";
-import { toMs, toTicks } from "./ticks.ts";
+import { TICKS_PER_MS, toMs } from "./ticks.ts";
 
 /** 1 M handles reserve 16 MB; a connection or request in flight uses one per limit. When all are in use, callers are refused. */
 export const DEFAULT_MAX_HANDLES = 2 ** 20;
@@ -129,7 +129,7 @@ export class TableLimiter implements Limiter {
     nowMs: number,
     report: LimitReport,
   ): Outcome {
-    this.#ticks[NOW] = toTicks(nowMs);
+    this.#ticks[NOW] = Math.floor(nowMs * TICKS_PER_MS);
     if (!this.#hold(handles, costs, count)) return refuseAll(count, report);
     const outcome = this.#check(costs, count);
     if (outcome === OUTCOME.admitted) {
@@ -152,7 +152,7 @@ export class TableLimiter implements Limiter {
     reservation: Reservation,
   ): Outcome {
     assert(reservation.count === 0, "the reservation is still open");
-    this.#ticks[NOW] = toTicks(nowMs);
+    this.#ticks[NOW] = Math.floor(nowMs * TICKS_PER_MS);
     if (!this.#hold(handles, costs, count)) return refuseAll(count, report);
     const outcome = this.#check(costs, count);
     if (outcome === OUTCOME.admitted) {
@@ -166,11 +166,11 @@ export class TableLimiter implements Limiter {
   }
 
   settle(reservation: Reservation, nowMs: number): void {
-    this.#end(reservation, toTicks(nowMs), settle);
+    this.#end(reservation, nowMs, settle);
   }
 
   refund(reservation: Reservation, nowMs: number): void {
-    this.#end(reservation, toTicks(nowMs), refund);
+    this.#end(reservation, nowMs, refund);
   }
 
   peek(
@@ -180,7 +180,7 @@ export class TableLimiter implements Limiter {
     nowMs: number,
     report: LimitReport,
   ): Outcome {
-    this.#ticks[NOW] = toTicks(nowMs);
+    this.#ticks[NOW] = Math.floor(nowMs * TICKS_PER_MS);
     if (!this.#hold(handles, costs, count)) return refuseAll(count, report);
     const outcome = this.#check(costs, count);
     this.#describe(costs, count, report);
@@ -189,10 +189,10 @@ export class TableLimiter implements Limiter {
   }
 
   sweep(nowMs: number, maxRecords: number): number {
-    const now = toTicks(nowMs);
+    this.#ticks[NOW] = Math.floor(nowMs * TICKS_PER_MS);
     const each = Math.ceil(maxRecords / this.#plans.length);
     let reclaimed = 0;
-    for (const plan of this.#plans) reclaimed += sweepTable(plan, this.#locks, each, now);
+    for (const plan of this.#plans) reclaimed += sweepTable(plan, this.#locks, each);
     return reclaimed;
   }
 
@@ -323,7 +323,6 @@ export class TableLimiter implements Limiter {
   }
 
   #describe(costs: Int32Array, count: number, report: LimitReport): void {
-    const now = this.#ticks[NOW]!;
     report.violatedCount = 0;
     report.retryAfterMs = 0;
     for (let i = 0; i < count; i++) {
@@ -331,10 +330,10 @@ export class TableLimiter implements Limiter {
       const record = this.#heldRecords[i]!;
       const cost = this.#costSoFar(costs, i);
       const shortage =
-        cost > plan.capacity ? Number.POSITIVE_INFINITY : shortageOf(plan, record, cost, now);
+        cost > plan.capacity ? Number.POSITIVE_INFINITY : shortageOf(plan, record, cost);
       const retryAfterMs = shortage > 0 ? toMs(shortage) : 0;
-      report.remaining[i] = remainingOf(plan, record, now);
-      report.resetMs[i] = toMs(resetTicksOf(plan, record, now));
+      report.remaining[i] = remainingOf(plan, record);
+      report.resetMs[i] = toMs(resetTicksOf(plan, record));
       report.retryAfterEachMs[i] = retryAfterMs;
       if (retryAfterMs > 0) {
         report.violated[report.violatedCount++] = i;
@@ -357,7 +356,8 @@ export class TableLimiter implements Limiter {
     reservation.bookedAt[i] = this.#ticks[BOOKED_AT]!;
   }
 
-  #end(reservation: Reservation, now: number, how: typeof settle): void {
+  #end(reservation: Reservation, nowMs: number, how: typeof settle): void {
+    this.#ticks[NOW] = Math.floor(nowMs * TICKS_PER_MS);
     const count = reservation.count;
     reservation.count = 0;
     for (let i = 0; i < count; i++) {
@@ -370,7 +370,7 @@ export class TableLimiter implements Limiter {
       const { identity, cost, bookedAt } = reservation;
       // A record that limited nobody any more may serve somebody else by now.
       if (isRecordOf(plan, record, identity[2 * i]!, identity[2 * i + 1]!)) {
-        how(plan, record, cost[i]!, bookedAt[i]!, now);
+        how(plan, record, cost[i]!, bookedAt[i]!);
       }
       this.#locks.release(2 * record + RECORD_LOCK);
     }

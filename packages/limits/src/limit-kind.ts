@@ -36,24 +36,24 @@ import {
 
 /*
  * One switch per question, so that a new kind is found by the compiler in every place it must be answered.
- * All are called with the record locked. `now` is in ticks.
+ * All are called with the record locked, and take the time from `plan.ticks[NOW]`: passed as an argument it would be boxed.
  */
 
 /** Ticks to wait before `cost` (at most the capacity) fits; 0 or less when it fits now. */
-export function shortageOf(plan: LimitPlan, record: number, cost: number, now: number): number {
+export function shortageOf(plan: LimitPlan, record: number, cost: number): number {
   switch (plan.kind) {
     case KIND.bucket:
-      return bucketShortage(plan, record, cost, now);
+      return bucketShortage(plan, record, cost);
     case KIND.windowExact:
-      return windowExactShortage(plan, record, cost, now);
+      return windowExactShortage(plan, record, cost);
     case KIND.windowSub:
-      return windowSubShortage(plan, record, cost, now);
+      return windowSubShortage(plan, record, cost);
     default:
       return unknownKind(plan.kind);
   }
 }
 
-/** Whether `cost` fits at `plan.ticks[NOW]`. The question of every message, so it passes no double; see `LimitPlan.ticks`. */
+/** Whether `cost` fits now. */
 export function fits(plan: LimitPlan, record: number, cost: number): boolean {
   switch (plan.kind) {
     case KIND.bucket:
@@ -67,7 +67,7 @@ export function fits(plan: LimitPlan, record: number, cost: number): boolean {
   }
 }
 
-/** Spends `cost`, which must fit, at `plan.ticks[NOW]`. Windows note in `plan.ticks[BOOKED_AT]` when it was booked. */
+/** Spends `cost`, which must fit. Windows note in `plan.ticks[BOOKED_AT]` when it was booked. */
 export function charge(plan: LimitPlan, record: number, cost: number): void {
   switch (plan.kind) {
     case KIND.bucket:
@@ -88,90 +88,78 @@ export function chargeRefundable(plan: LimitPlan, record: number, cost: number):
   if (plan.kind === KIND.bucket) openInBucket(plan, record, cost);
 }
 
-export function settle(
-  plan: LimitPlan,
-  record: number,
-  cost: number,
-  bookedAt: number,
-  now: number,
-): void {
+export function settle(plan: LimitPlan, record: number, cost: number, bookedAt: number): void {
   // A window's units are spent where they were booked; nothing is held open for them.
-  if (plan.kind === KIND.bucket) settleBucket(plan, record, cost, bookedAt, now);
+  if (plan.kind === KIND.bucket) settleBucket(plan, record, cost, bookedAt);
 }
 
-export function refund(
-  plan: LimitPlan,
-  record: number,
-  cost: number,
-  bookedAt: number,
-  now: number,
-): void {
+export function refund(plan: LimitPlan, record: number, cost: number, bookedAt: number): void {
   switch (plan.kind) {
     case KIND.bucket:
-      refundBucket(plan, record, cost, bookedAt, now);
+      refundBucket(plan, record, cost, bookedAt);
       break;
     case KIND.windowExact:
       refundWindowExact(plan, record, cost, bookedAt);
       break;
     case KIND.windowSub:
-      refundWindowSub(plan, record, cost, bookedAt, now);
+      refundWindowSub(plan, record, cost, bookedAt);
       break;
   }
 }
 
 /** Whole units left. */
-export function remainingOf(plan: LimitPlan, record: number, now: number): number {
+export function remainingOf(plan: LimitPlan, record: number): number {
   switch (plan.kind) {
     case KIND.bucket:
-      return remainingInBucket(plan, record, now);
+      return remainingInBucket(plan, record);
     case KIND.windowExact:
-      return remainingInWindowExact(plan, record, now);
+      return remainingInWindowExact(plan, record);
     case KIND.windowSub:
-      return remainingInWindowSub(plan, record, now);
+      return remainingInWindowSub(plan, record);
     default:
       return unknownKind(plan.kind);
   }
 }
 
 /** Ticks until the whole capacity is back if nothing more is spent. */
-export function resetTicksOf(plan: LimitPlan, record: number, now: number): number {
+export function resetTicksOf(plan: LimitPlan, record: number): number {
   switch (plan.kind) {
     case KIND.bucket:
-      return bucketResetTicks(plan, record, now);
+      return bucketResetTicks(plan, record);
     case KIND.windowExact:
-      return windowExactResetTicks(plan, record, now);
+      return windowExactResetTicks(plan, record);
     case KIND.windowSub:
-      return windowSubResetTicks(plan, record, now);
+      return windowSubResetTicks(plan, record);
     default:
       return unknownKind(plan.kind);
   }
 }
 
 /** Whether the record limits nobody, so that dropping it changes no decision. */
-export function isIdle(plan: LimitPlan, record: number, now: number): boolean {
+export function isIdle(plan: LimitPlan, record: number): boolean {
   switch (plan.kind) {
     case KIND.bucket:
-      return isBucketIdle(plan, record, now);
+      return isBucketIdle(plan, record);
     case KIND.windowExact:
-      return isWindowExactIdle(plan, record, now);
+      return isWindowExactIdle(plan, record);
     case KIND.windowSub:
-      return isWindowSubIdle(plan, record, now);
+      return isWindowSubIdle(plan, record);
     default:
       return unknownKind(plan.kind);
   }
 }
 
 /** Makes the record's own words say "nothing spent". */
-export function initRecord(plan: LimitPlan, record: number, now: number): void {
+export function initRecord(plan: LimitPlan, record: number): void {
   switch (plan.kind) {
     case KIND.bucket:
       initBucket(plan, record);
       break;
     case KIND.windowExact:
-      initWindowExact(plan, record, now);
+      initWindowExact(plan, record);
       break;
     case KIND.windowSub:
-      initWindowSub(plan, record, now);
+      initWindowSub(plan, record);
       break;
   }
 }

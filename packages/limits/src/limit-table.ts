@@ -1,5 +1,5 @@
 import { initRecord, isIdle, repairRecord } from "./limit-kind.ts";
-import { NOW, SPILL_RECORDS, type LimitPlan } from "./limit-plan.ts";
+import { SPILL_RECORDS, type LimitPlan } from "./limit-plan.ts";
 import { LOCK, type RecordLocks } from "./record-lock.ts";
 
 /**
@@ -50,7 +50,7 @@ export function isRecordOf(plan: LimitPlan, record: number, h0: number, h1: numb
 export function initTable(plan: LimitPlan): void {
   plan.i32[2 * plan.header + USED] = SPILL_RECORDS;
   for (let number = 0; number < SPILL_RECORDS; number++) {
-    initRecord(plan, recordAt(plan, number), 0);
+    initRecord(plan, recordAt(plan, number));
   }
 }
 
@@ -71,10 +71,9 @@ export function findOrInsert(
   if (found !== 0) return recordAt(plan, found);
   if (!lockStructure(plan, locks)) return -1;
   let number = find(plan, h0, h1);
-  const now = plan.ticks[NOW]!;
   if (number === 0) {
-    sweepLocked(plan, locks, examined, now);
-    number = insert(plan, locks, h0, h1, now);
+    sweepLocked(plan, locks, examined);
+    number = insert(plan, locks, h0, h1);
   }
   locks.release(2 * plan.header + STRUCTURE_LOCK);
   return number < 0 ? -1 : recordAt(plan, number);
@@ -102,14 +101,9 @@ export function hasOwnRecord(plan: LimitPlan, h0: number, h1: number): boolean {
 }
 
 /** Examines up to `count` records at the sweep position and takes back the idle ones. */
-export function sweepTable(
-  plan: LimitPlan,
-  locks: RecordLocks,
-  count: number,
-  now: number,
-): number {
+export function sweepTable(plan: LimitPlan, locks: RecordLocks, count: number): number {
   if (!lockStructure(plan, locks)) return 0;
-  const reclaimed = sweepLocked(plan, locks, count, now);
+  const reclaimed = sweepLocked(plan, locks, count);
   locks.release(2 * plan.header + STRUCTURE_LOCK);
   return reclaimed;
 }
@@ -133,7 +127,7 @@ function find(plan: LimitPlan, h0: number, h1: number): number {
   return 0;
 }
 
-function insert(plan: LimitPlan, locks: RecordLocks, h0: number, h1: number, now: number): number {
+function insert(plan: LimitPlan, locks: RecordLocks, h0: number, h1: number): number {
   const { i32 } = plan;
   const header = 2 * plan.header;
   const coarse = h1 & (SPILL_RECORDS - 1);
@@ -157,8 +151,8 @@ function insert(plan: LimitPlan, locks: RecordLocks, h0: number, h1: number, now
     if (lock === LOCK.broken) repairRecord(plan, coarseRecord);
   }
   const record = recordAt(plan, number);
-  initRecord(plan, record, now);
-  if (hasSpilled && !isIdle(plan, coarseRecord, now)) {
+  initRecord(plan, record);
+  if (hasSpilled && !isIdle(plan, coarseRecord)) {
     copyState(plan, coarseRecord, record);
   }
 
@@ -174,7 +168,7 @@ function insert(plan: LimitPlan, locks: RecordLocks, h0: number, h1: number, now
   return number;
 }
 
-function sweepLocked(plan: LimitPlan, locks: RecordLocks, count: number, now: number): number {
+function sweepLocked(plan: LimitPlan, locks: RecordLocks, count: number): number {
   const { i32 } = plan;
   const header = 2 * plan.header;
   const used = i32[header + USED]!;
@@ -189,7 +183,7 @@ function sweepLocked(plan: LimitPlan, locks: RecordLocks, count: number, now: nu
     const lock = locks.tryTake(2 * record + RECORD_LOCK);
     if (lock === LOCK.missed) continue;
     if (lock === LOCK.broken) repairRecord(plan, record);
-    if (isIdle(plan, record, now)) {
+    if (isIdle(plan, record)) {
       unlink(plan, number, record);
       reclaimed++;
     }

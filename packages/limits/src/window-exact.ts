@@ -22,21 +22,17 @@ export function fitsWindowExact(plan: LimitPlan, record: number, cost: number): 
   const now = plan.ticks[NOW]!;
   const latest = plan.f64[record + LATEST]!;
   if (now - latest >= plan.spanTicks + plan.unitTicks) return true;
-  return ageOf(plan, record, cost - 1, now > latest ? now : latest) >= plan.spanUnits;
+  return ageOf(plan, record, cost - 1) >= plan.spanUnits;
 }
 
 /** Ticks to wait before `cost` fits; 0 or less when it fits now. */
-export function windowExactShortage(
-  plan: LimitPlan,
-  record: number,
-  cost: number,
-  now: number,
-): number {
+export function windowExactShortage(plan: LimitPlan, record: number, cost: number): number {
+  const now = plan.ticks[NOW]!;
   if (cost === 0) return 0;
   const latest = plan.f64[record + LATEST]!;
   if (now - latest >= plan.spanTicks + plan.unitTicks) return 0;
   const at = now > latest ? now : latest;
-  const age = ageOf(plan, record, cost - 1, at);
+  const age = ageOf(plan, record, cost - 1);
   if (age >= plan.spanUnits) return 0;
   // From now, not from `at`: whoever is told to wait measures with their own clock.
   return (plan.spanUnits - age) * plan.unitTicks + (at - now);
@@ -47,7 +43,7 @@ export function chargeWindowExact(plan: LimitPlan, record: number, cost: number)
   const { i32, f64, capacity } = plan;
   const now = plan.ticks[NOW]!;
   const latest = f64[record + LATEST]!;
-  if (now - latest >= plan.spanTicks + plan.unitTicks) clear(plan, record, now);
+  if (now - latest >= plan.spanTicks + plan.unitTicks) clear(plan, record);
   const at = now > latest ? now : latest;
   const time = Math.ceil(at / plan.unitTicks) | 0;
   const times = 2 * record + TIMES_AT;
@@ -87,46 +83,50 @@ export function refundWindowExact(plan: LimitPlan, record: number, cost: number,
   for (; to >= 0; to--) i32[times + ((oldest + to) % capacity)] = free;
 }
 
-export function remainingInWindowExact(plan: LimitPlan, record: number, now: number): number {
+export function remainingInWindowExact(plan: LimitPlan, record: number): number {
+  const now = plan.ticks[NOW]!;
   const latest = plan.f64[record + LATEST]!;
   if (now - latest >= plan.spanTicks + plan.unitTicks) return plan.capacity;
-  const at = now > latest ? now : latest;
   // Ages fall from the oldest to the newest: the first that is still inside the window tells how many are free.
   let low = 0;
   let high = plan.capacity;
   while (low < high) {
     const middle = (low + high) >>> 1;
-    if (ageOf(plan, record, middle, at) >= plan.spanUnits) low = middle + 1;
+    if (ageOf(plan, record, middle) >= plan.spanUnits) low = middle + 1;
     else high = middle;
   }
   return low;
 }
 
 /** Ticks until the window is empty if nothing more is spent. */
-export function windowExactResetTicks(plan: LimitPlan, record: number, now: number): number {
-  const wait = windowExactShortage(plan, record, plan.capacity, now);
+export function windowExactResetTicks(plan: LimitPlan, record: number): number {
+  const wait = windowExactShortage(plan, record, plan.capacity);
   return wait > 0 ? wait : 0;
 }
 
-export function isWindowExactIdle(plan: LimitPlan, record: number, now: number): boolean {
-  return windowExactShortage(plan, record, plan.capacity, now) <= 0;
+export function isWindowExactIdle(plan: LimitPlan, record: number): boolean {
+  return windowExactShortage(plan, record, plan.capacity) <= 0;
 }
 
-export function initWindowExact(plan: LimitPlan, record: number, now: number): void {
+export function initWindowExact(plan: LimitPlan, record: number): void {
   plan.f64[record + LATEST] = 0;
   plan.i32[2 * record + OLDEST_AT] = 0;
-  clear(plan, record, now);
+  clear(plan, record);
 }
 
-/** Age in units of the time at `position` counted from the oldest. */
-function ageOf(plan: LimitPlan, record: number, position: number, at: number): number {
+/** Age in units of the time at `position` counted from the oldest, as of now or of the latest admission. */
+function ageOf(plan: LimitPlan, record: number, position: number): number {
+  const now = plan.ticks[NOW]!;
+  const latest = plan.f64[record + LATEST]!;
+  const at = now > latest ? now : latest;
   const place = plan.i32[2 * record + OLDEST_AT]! + position;
   const inRing = place >= plan.capacity ? place - plan.capacity : place;
   return (Math.floor(at / plan.unitTicks) - plan.i32[2 * record + TIMES_AT + inRing]!) | 0;
 }
 
 /** Twice the window back, so that a clock somewhat behind sees them expired too. */
-function clear(plan: LimitPlan, record: number, now: number): void {
+function clear(plan: LimitPlan, record: number): void {
+  const now = plan.ticks[NOW]!;
   const expired = (Math.floor(now / plan.unitTicks) - 2 * plan.spanUnits) | 0;
   const times = 2 * record + TIMES_AT;
   plan.i32.fill(expired, times, times + plan.capacity);

@@ -17,18 +17,14 @@ const RING = SUB_WINDOWS + 1;
 
 /** Whether `cost` fits now. */
 export function fitsWindowSub(plan: LimitPlan, record: number, cost: number): boolean {
-  advance(plan, record, plan.ticks[NOW]!);
+  advance(plan, record);
   return plan.f64[record + SUM]! + cost <= plan.capacity;
 }
 
 /** Ticks to wait before `cost` fits; 0 or less when it fits now. */
-export function windowSubShortage(
-  plan: LimitPlan,
-  record: number,
-  cost: number,
-  now: number,
-): number {
-  advance(plan, record, now);
+export function windowSubShortage(plan: LimitPlan, record: number, cost: number): number {
+  const now = plan.ticks[NOW]!;
+  advance(plan, record);
   const current = plan.f64[record + LATEST]!;
   let excess = plan.f64[record + SUM]! + cost - plan.capacity;
   if (excess <= 0) return 0;
@@ -44,7 +40,7 @@ export function windowSubShortage(
 
 /** Spends `cost`, which must fit. Booked in a sub-window, by its number. */
 export function chargeWindowSub(plan: LimitPlan, record: number, cost: number): void {
-  advance(plan, record, plan.ticks[NOW]!);
+  advance(plan, record);
   const current = plan.f64[record + LATEST]!;
   const at = (record + COUNTERS) * plan.countersPerWord + (current % RING);
   plan.f64[record + SUM] = plan.f64[record + SUM]! + cost;
@@ -58,9 +54,8 @@ export function refundWindowSub(
   record: number,
   cost: number,
   booked: number,
-  now: number,
 ): void {
-  advance(plan, record, now);
+  advance(plan, record);
   const current = plan.f64[record + LATEST]!;
   if (current - booked > SUB_WINDOWS) return;
   const at = (record + COUNTERS) * plan.countersPerWord + (booked % RING);
@@ -69,22 +64,23 @@ export function refundWindowSub(
   plan.f64[record + SUM] = plan.f64[record + SUM]! - freed;
 }
 
-export function remainingInWindowSub(plan: LimitPlan, record: number, now: number): number {
-  advance(plan, record, now);
+export function remainingInWindowSub(plan: LimitPlan, record: number): number {
+  advance(plan, record);
   return plan.capacity - plan.f64[record + SUM]!;
 }
 
 /** Ticks until the window is empty if nothing more is spent. */
-export function windowSubResetTicks(plan: LimitPlan, record: number, now: number): number {
-  return Math.max(0, windowSubShortage(plan, record, plan.capacity, now));
+export function windowSubResetTicks(plan: LimitPlan, record: number): number {
+  return Math.max(0, windowSubShortage(plan, record, plan.capacity));
 }
 
-export function isWindowSubIdle(plan: LimitPlan, record: number, now: number): boolean {
-  advance(plan, record, now);
+export function isWindowSubIdle(plan: LimitPlan, record: number): boolean {
+  advance(plan, record);
   return plan.f64[record + SUM] === 0;
 }
 
-export function initWindowSub(plan: LimitPlan, record: number, now: number): void {
+export function initWindowSub(plan: LimitPlan, record: number): void {
+  const now = plan.ticks[NOW]!;
   plan.f64[record + LATEST] = Math.floor(now / plan.unitTicks);
   clear(plan, record);
 }
@@ -98,7 +94,8 @@ export function repairWindowSub(plan: LimitPlan, record: number): void {
 }
 
 /** Drops the counters that left the window and makes the latest sub-window the current one; never goes back. */
-function advance(plan: LimitPlan, record: number, now: number): void {
+function advance(plan: LimitPlan, record: number): void {
+  const now = plan.ticks[NOW]!;
   const latest = plan.f64[record + LATEST]!;
   const current = Math.floor(now / plan.unitTicks);
   if (current <= latest) return;
