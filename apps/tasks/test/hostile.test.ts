@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
 import { after, before, describe, test } from "node:test";
 import { rawConnection } from "@tidegate/testkit";
+import * as fc from "fast-check";
 import { tasksUnderTest, type Answer, type TasksUnderTest } from "./tasks-under-test.ts";
 
 let tasks: TasksUnderTest;
@@ -250,6 +251,72 @@ describe("bodies", () => {
       const answer = await tasks.call("ada", `PATCH /tasks/${task.id}`, { headers, body });
       assertProblem(answer, 400, "invalid-request");
     }
+  });
+});
+
+describe("anything at all", () => {
+  const text = fc.oneof(
+    fc.string({ unit: "binary" }),
+    fc.string(),
+    fc.constantFrom("__proto__", "a"),
+  );
+  const known = fc.constantFrom(
+    "title",
+    "notes",
+    "status",
+    "priority",
+    "dueDate",
+    "tags",
+    "before",
+    "to",
+  );
+  const body = fc.oneof(
+    fc
+      .dictionary(fc.oneof(known, text), fc.oneof(fc.jsonValue(), text))
+      .map((value) => JSON.stringify(value)),
+    fc.json(),
+    text,
+  );
+
+  test("as a body is taken or refused, and never breaks the service", async () => {
+    const { task } = await tasks.create("fuzz", { title: "a" });
+    const targets = [
+      "POST /tasks",
+      `PUT /tasks/${task.id}`,
+      `PATCH /tasks/${task.id}`,
+      `POST /tasks/${task.id}/move`,
+    ];
+    await fc.assert(
+      fc.asyncProperty(fc.constantFrom(...targets), body, async (target, sent) => {
+        const answer = await tasks.call("fuzz", target, {
+          body: sent,
+          headers: { "if-match": "*" },
+        });
+        assert.ok(answer.status < 500, `${target} ${sent} ${answer.text}`);
+        if (answer.status >= 300)
+          assert.equal(answer.headers.get("content-type"), "application/problem+json");
+      }),
+      { numRuns: 150 },
+    );
+  });
+
+  test("as a path or query is answered or refused, and never breaks the service", async () => {
+    const name = fc.oneof(
+      fc.constantFrom("q", "tag", "cursor", "sort", "limit", "dueBefore", "status"),
+      text,
+    );
+    const query = fc.array(fc.tuple(name, text), { maxLength: 4 });
+    await fc.assert(
+      fc.asyncProperty(fc.oneof(fc.constant(""), text), query, async (path, pairs) => {
+        const search = pairs.map((pair) =>
+          pair.map((part) => encodeURIComponent(part.toWellFormed())).join("="),
+        );
+        const segment = path === "" ? "" : `/${encodeURIComponent(path.toWellFormed())}`;
+        const answer = await tasks.call("fuzz", `GET /tasks${segment}?${search.join("&")}`);
+        assert.ok(answer.status < 500, `${path} ${JSON.stringify(pairs)} ${answer.text}`);
+      }),
+      { numRuns: 150 },
+    );
   });
 });
 

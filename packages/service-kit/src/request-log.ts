@@ -1,9 +1,10 @@
+import type { Logger } from "./logger.ts";
 import type { ServiceApp } from "./service.ts";
 
 /** One line per request, with the route's pattern: no query, no body, no field that could carry a credential. */
-export function logRequests(app: ServiceApp): void {
+export function logRequests(app: ServiceApp, logger: Logger): void {
   app.addHook("onResponse", async (request, reply) => {
-    request.log.info({
+    logger.info({
       event: "request.finished",
       method: request.method,
       route: request.routeOptions.url ?? "none",

@@ -87,7 +87,8 @@ const KEEP_ALIVE_TIMEOUT_MS = 75_000;
 /** The HTTP side of a service: identity first, then the contract, then the handler; every refusal is a problem. */
 export function createService(options: ServiceOptions): Service {
   let isDraining = false;
-  const loggerInstance: FastifyBaseLogger = options.logger;
+  // The framework's own lines carry no event; its warnings are kept all the same.
+  const loggerInstance: FastifyBaseLogger = options.logger.child({}, { level: "warn" });
   const app: ServiceApp = fastify({
     loggerInstance,
     logController: new LogController({ disableRequestLogging: true }),
@@ -130,7 +131,7 @@ export function createService(options: ServiceOptions): Service {
     if (!reply.hasHeader("cache-control")) reply.header("cache-control", "private, no-cache");
     reply.header("x-content-type-options", "nosniff");
   });
-  logRequests(app);
+  logRequests(app, options.logger);
   addHealth(app, { isDraining: () => isDraining, probe: options.probe });
 
   return {
