@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { endRunningTestFiles, runTestFile, type FileResult } from "./run-test-file.ts";
 import type { Tally } from "./tally.ts";
@@ -11,21 +12,30 @@ export async function runTestFiles(
   process.once("SIGINT", stop);
   process.once("SIGTERM", stop);
   const results: FileResult[] = [];
-  const waiting = [...files];
-  const worker = async (): Promise<void> => {
+  const runAll = async (waiting: string[]): Promise<void> => {
     for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
       const result = await runTestFile(file, { deadlineMs: options.fileDeadlineMs });
       results.push(result);
       printResult(result);
     }
   };
-  await Promise.all(Array.from({ length: Math.max(2, availableParallelism()) }, worker));
+  const alone = files.filter(runsAlone);
+  const together = files.filter((file) => !alone.includes(file));
+  await Promise.all(
+    Array.from({ length: Math.max(2, availableParallelism()) }, () => runAll(together)),
+  );
+  await runAll(alone);
   printSlowest(results, performance.now() - startedAt);
   return {
     passed: countOf(results, "passed"),
     skipped: countOf(results, "skipped"),
     failed: countOf(results, "failed") + results.filter((one) => one.problem !== undefined).length,
   };
+}
+
+/** A file that measures says so at its top: `// Runs alone: …`. It comes last, with the machine to itself. */
+function runsAlone(file: string): boolean {
+  return /^\/\/ Runs alone: \S/m.test(readFileSync(file, "utf8").slice(0, 2_000));
 }
 
 function countOf(results: readonly FileResult[], kind: "passed" | "skipped" | "failed"): number {
