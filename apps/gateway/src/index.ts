@@ -10,3 +10,13 @@ export {
   type Rate,
 } from "./config/define.ts";
 export type { GatewayConfig, GatewayConfigInput } from "./config/schema.ts";
+
+// The gateway inside a process of one's own.
+export { createGateway, type Gateway, type GatewayAddresses } from "./gateway.ts";
+export {
+  ConfigError,
+  type ConfigPath,
+  type Mistake,
+  type Position,
+} from "./config/config-error.ts";
+export { loadConfig, validateConfig, type LoadedConfig } from "./config/load-config.ts";
