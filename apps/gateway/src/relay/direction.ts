@@ -77,6 +77,9 @@ export class Direction implements FrameGuard {
   /** 0 while no run was admitted: a run never ends at 0. */
   #runEnd = 0;
   #isCorked = false;
+  #countedClass: number = CLASS.text;
+  #countedMessages = 0;
+  #countedBytes = 0;
 
   constructor(options: {
     readonly owner: DirectionOwner;
@@ -155,6 +158,7 @@ export class Direction implements FrameGuard {
     this.#chunk = chunk;
     this.#runEnd = 0;
     const stopped = this.walker.walk(chunk, start);
+    this.#endCountedRun(this.#countedClass);
     this.#flush(chunk);
     const { status } = this.walker;
     if (status === WALK.held) {
@@ -180,8 +184,7 @@ export class Direction implements FrameGuard {
       classIndex = frame.messageOpcode === OPCODE.text ? CLASS.text : CLASS.binary;
     } else if (opcode === OPCODE.close) {
       // A close is the end of all this: no limit may keep it from arriving.
-      this.tally.admitted(classIndex, frame.payloadBytes);
-      this.#counters[VERDICT.admit * this.#classCount + classIndex]! += 1;
+      this.#count(classIndex, 1, frame.payloadBytes);
       this.closeReason = frame.controlPayload.toString("utf8", 2, Math.max(2, frame.payloadBytes));
       return FRAME_VERDICT.pass;
     } else if (
@@ -202,13 +205,24 @@ export class Direction implements FrameGuard {
       releaseCall(policies, policies.length, call, "done");
       if (this.#delayDeadlineMs !== 0) this.#endDelay();
     }
-    if (isFirst) {
-      this.#counters[VERDICT.admit * this.#classCount + classIndex]! += 1;
-      this.tally.admitted(classIndex, frame.payloadBytes);
-    } else {
-      this.tally.continued(classIndex, frame.payloadBytes);
-    }
+    this.#count(classIndex, isFirst ? 1 : 0, frame.payloadBytes);
     return FRAME_VERDICT.pass;
+  }
+
+  /** Messages mostly come in runs of one class: a run is gathered here and counted when it or the chunk ends. */
+  #count(classIndex: number, messages: number, bytes: number): void {
+    if (classIndex !== this.#countedClass) this.#endCountedRun(classIndex);
+    this.#countedMessages += messages;
+    this.#countedBytes += bytes;
+  }
+
+  #endCountedRun(nextClass: number): void {
+    const classIndex = this.#countedClass;
+    this.#counters[VERDICT.admit * this.#classCount + classIndex]! += this.#countedMessages;
+    this.tally.admitted(classIndex, this.#countedMessages, this.#countedBytes);
+    this.#countedClass = nextClass;
+    this.#countedMessages = 0;
+    this.#countedBytes = 0;
   }
 
   pass(bytes: Buffer, from: number, to: number): void {

@@ -11,14 +11,9 @@ export class SocketTally {
     this.#counts = new Float64Array(3 * classCount);
   }
 
-  /** A message was admitted at its first frame. */
-  admitted(classIndex: number, bytes: number): void {
-    this.#counts[classIndex]! += 1;
-    this.#counts[this.#classCount + classIndex]! += bytes;
-  }
-
-  /** A later frame of an admitted message. */
-  continued(classIndex: number, bytes: number): void {
+  /** Messages were admitted at their first frame; `bytes` are those of all their frames. */
+  admitted(classIndex: number, messages: number, bytes: number): void {
+    this.#counts[classIndex]! += messages;
     this.#counts[this.#classCount + classIndex]! += bytes;
   }
 
