@@ -63,6 +63,17 @@ describe("createKeyedLimiter()", () => {
     assert.equal(limits.take("ada", 2).isAdmitted, true);
   });
 
+  test("admits() decides as take() does, for more callers than are remembered too", () => {
+    const { limits } = open(account);
+    for (let round = 0; round < 4; round++) {
+      for (let key = 0; key < 30_000; key++) {
+        assert.equal(limits.admits(`key ${key}`), round < 2);
+      }
+    }
+    assert.equal(limits.take("key 7").isAdmitted, false);
+    assert.equal(limits.admits({ account: "ada" }, 3), false);
+  });
+
   test("take() refuses costs that are no whole numbers", () => {
     const { limits } = open(account);
     for (const cost of [-1, 0.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 31]) {

@@ -16,9 +16,16 @@ import {
   toRetryAfterSeconds,
   type RateLimitPolicy,
 } from "./rate-limit-fields.ts";
+import { RecentHandles } from "./recent-handles.ts";
 
-/** Limits asked by key, for those who install this package alone. One small object per answer; the engine below allocates none. */
+/** Limits asked by key, for those who install this package alone. */
 export interface KeyedLimiter {
+  /**
+   * Whether `cost` (default 1) was spent of every limit that the keys name. As `take`, but says no more than that, and
+   * for keys seen lately allocates nothing.
+   */
+  admits(key: string | Readonly<Record<string, string>>, cost?: number): boolean;
+
   /**
    * Spends `cost` (default 1) of every limit that the keys name, or of none.
    * @param key one text for all limits, or for each limit's name its own: `{ address: "192.0.2.1", account: "ada" }`.
@@ -63,30 +70,46 @@ export function createKeyedLimiter(options: {
   const costs = new Int32Array(MAX_LIMITS_AT_ONCE);
   const report = createLimitReport();
 
+  const recent = definitions.map((_, limitIndex) => new RecentHandles(limiter, limitIndex));
+
+  /** Sets handles and costs of the limits that the keys name; returns how many. */
+  const name = (key: string | Readonly<Record<string, string>>, cost: number): number => {
+    assert(Number.isInteger(cost) && cost >= 0 && cost < 2 ** 31, "cost must be a whole number");
+    let count = 0;
+    for (let limitIndex = 0; limitIndex < names.length; limitIndex++) {
+      const own = typeof key === "string" ? key : key[names[limitIndex]!];
+      if (own === undefined) continue;
+      costs[count] = cost;
+      handles[count] = recent[limitIndex]!.handleOf(own);
+      count++;
+    }
+    assert(count > 0, "the keys name no limit");
+    return count;
+  };
+
   const ask = (
     how: "acquire" | "peek",
     key: string | Readonly<Record<string, string>>,
     cost: number,
   ): Decision => {
-    assert(Number.isInteger(cost) && cost >= 0 && cost < 2 ** 31, "cost must be a whole number");
-    const asked: RateLimitPolicy[] = [];
-    for (const [limitIndex, policy] of policies.entries()) {
-      const name = typeof key === "string" ? key : key[policy.name];
-      if (name === undefined) continue;
-      costs[asked.length] = cost;
-      handles[asked.length] = limiter.intern(limitIndex, name);
-      asked.push(policy);
-    }
-    assert(asked.length > 0, "the keys name no limit");
-
+    const count = name(key, cost);
+    const asked =
+      typeof key === "string"
+        ? policies
+        : policies.filter((policy) => key[policy.name] !== undefined);
     const nowMs = clock.monotonicMs();
-    const outcome = limiter[how](handles, costs, asked.length, nowMs, report);
+    const outcome = limiter[how](handles, costs, count, nowMs, report);
     if (outcome === OUTCOME.admitted) readLevels(limiter, { handles, costs, asked, nowMs, report });
-    for (let at = 0; at < asked.length; at++) limiter.release(handles[at]!);
     return toDecision(outcome, asked, report, random);
   };
 
   return {
+    admits(key, cost = 1) {
+      const count = name(key, cost);
+      return (
+        limiter.acquire(handles, costs, count, clock.monotonicMs(), report) === OUTCOME.admitted
+      );
+    },
     take: (key, cost = 1) => ask("acquire", key, cost),
     peek: (key, cost = 1) => ask("peek", key, cost),
   };
