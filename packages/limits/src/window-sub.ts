@@ -5,47 +5,45 @@ import { BOOKED_AT, NOW, SUB_WINDOWS, type LimitPlan } from "./limit-plan.ts";
  * sub-window's end plus a whole window. So any window that ends now lies inside what is counted: it never over-admits, and
  * a unit is held at most window / 32 too long. (The interpolating counter, by contrast, admits up to twice the limit.)
  *
- * Record after the header: word 2 number of the latest sub-window; word 3 sum of all counters; then 33 counters, the one
- * of sub-window e at e mod 33. The sum is kept so that a decision looks at one number;
+ * Record after the header: word 2 number of the latest sub-window; then 32-bit elements: sum of all counters, position of
+ * the latest sub-window's counter; then the ring of 33 counters. The sum is kept so that a decision looks at one number;
  * `repairWindowSub` makes it again after a thread ended while writing.
  */
 
 const LATEST = 2;
-const SUM = 3;
+// 32-bit elements.
+const SUM = 6;
+const POSITION = 7;
 const COUNTERS = 4;
 const RING = SUB_WINDOWS + 1;
 
 /** Whether `cost` fits now. */
 export function fitsWindowSub(plan: LimitPlan, record: number, cost: number): boolean {
   advance(plan, record);
-  return plan.f64[record + SUM]! + cost <= plan.capacity;
+  return plan.i32[2 * record + SUM]! + cost <= plan.capacity;
 }
 
 /** Ticks to wait before `cost` fits; 0 or less when it fits now. */
 export function windowSubShortage(plan: LimitPlan, record: number, cost: number): number {
-  const now = plan.ticks[NOW]!;
   advance(plan, record);
-  const current = plan.f64[record + LATEST]!;
-  let excess = plan.f64[record + SUM]! + cost - plan.capacity;
+  let excess = plan.i32[2 * record + SUM]! + cost - plan.capacity;
   if (excess <= 0) return 0;
-  const counters = (record + COUNTERS) * plan.countersPerWord;
+  const latest = plan.f64[record + LATEST]!;
   for (let age = SUB_WINDOWS; age >= 0; age--) {
-    const sub = current - age;
-    if (sub < 0) continue;
-    excess -= plan.counters[counters + (sub % RING)]!;
-    if (excess <= 0) return (sub + 1 + SUB_WINDOWS) * plan.unitTicks - now;
+    excess -= plan.counters[counterAt(plan, record, age)]!;
+    if (excess <= 0) {
+      return (latest - age + 1 + SUB_WINDOWS) * plan.unitTicks - plan.ticks[NOW]!;
+    }
   }
   return Number.POSITIVE_INFINITY;
 }
 
-/** Spends `cost`, which must fit. Booked in a sub-window, by its number. */
+/** Spends `cost`, which was just found to fit. Booked in a sub-window, by its number. */
 export function chargeWindowSub(plan: LimitPlan, record: number, cost: number): void {
-  advance(plan, record);
-  const current = plan.f64[record + LATEST]!;
-  const at = (record + COUNTERS) * plan.countersPerWord + (current % RING);
-  plan.f64[record + SUM] = plan.f64[record + SUM]! + cost;
+  const at = counterAt(plan, record, 0);
+  plan.i32[2 * record + SUM] = plan.i32[2 * record + SUM]! + cost;
   plan.counters[at] = plan.counters[at]! + cost;
-  plan.ticks[BOOKED_AT] = current;
+  plan.ticks[BOOKED_AT] = plan.f64[record + LATEST]!;
 }
 
 /** Frees `cost` in the sub-window it was booked in, if that still counts. */
@@ -56,17 +54,17 @@ export function refundWindowSub(
   booked: number,
 ): void {
   advance(plan, record);
-  const current = plan.f64[record + LATEST]!;
-  if (current - booked > SUB_WINDOWS) return;
-  const at = (record + COUNTERS) * plan.countersPerWord + (booked % RING);
+  const age = plan.f64[record + LATEST]! - booked;
+  if (age > SUB_WINDOWS) return;
+  const at = counterAt(plan, record, age);
   const freed = Math.min(cost, plan.counters[at]!);
   plan.counters[at] = plan.counters[at]! - freed;
-  plan.f64[record + SUM] = plan.f64[record + SUM]! - freed;
+  plan.i32[2 * record + SUM] = plan.i32[2 * record + SUM]! - freed;
 }
 
 export function remainingInWindowSub(plan: LimitPlan, record: number): number {
   advance(plan, record);
-  return plan.capacity - plan.f64[record + SUM]!;
+  return plan.capacity - plan.i32[2 * record + SUM]!;
 }
 
 /** Ticks until the window is empty if nothing more is spent. */
@@ -76,7 +74,7 @@ export function windowSubResetTicks(plan: LimitPlan, record: number): number {
 
 export function isWindowSubIdle(plan: LimitPlan, record: number): boolean {
   advance(plan, record);
-  return plan.f64[record + SUM] === 0;
+  return plan.i32[2 * record + SUM] === 0;
 }
 
 export function initWindowSub(plan: LimitPlan, record: number): void {
@@ -90,30 +88,35 @@ export function repairWindowSub(plan: LimitPlan, record: number): void {
   const counters = (record + COUNTERS) * plan.countersPerWord;
   let sum = 0;
   for (let index = 0; index < RING; index++) sum += plan.counters[counters + index]!;
-  plan.f64[record + SUM] = sum;
+  plan.i32[2 * record + SUM] = sum;
+}
+
+/** Element of the counter that is `age` sub-windows older than the latest, of at most 32. */
+function counterAt(plan: LimitPlan, record: number, age: number): number {
+  const position = plan.i32[2 * record + POSITION]! - age;
+  return (record + COUNTERS) * plan.countersPerWord + (position < 0 ? position + RING : position);
 }
 
 /** Drops the counters that left the window and makes the latest sub-window the current one; never goes back. */
 function advance(plan: LimitPlan, record: number): void {
   const now = plan.ticks[NOW]!;
   const latest = plan.f64[record + LATEST]!;
+  // Most calls come within the sub-window of the one before: no division for them.
+  if (now < (latest + 1) * plan.unitTicks) return;
   const current = Math.floor(now / plan.unitTicks);
-  if (current <= latest) return;
-  if (plan.f64[record + SUM] === 0) {
-    plan.f64[record + LATEST] = current;
-    return;
-  }
   if (current - latest > SUB_WINDOWS) {
     clear(plan, record);
-  } else {
-    const counters = (record + COUNTERS) * plan.countersPerWord;
-    let sum = plan.f64[record + SUM]!;
-    for (let sub = latest + 1; sub <= current; sub++) {
-      const at = counters + (sub % RING);
-      sum -= plan.counters[at]!;
+  } else if (plan.i32[2 * record + SUM] !== 0) {
+    for (let step = current - latest; step > 0; step--) {
+      // In this order a thread that ends in between leaves units that count for longer, never for less: first all become
+      // a sub-window younger than they are, then the position follows, then the oldest counter is emptied.
+      plan.f64[record + LATEST] = plan.f64[record + LATEST]! + 1;
+      const position = plan.i32[2 * record + POSITION]! + 1;
+      plan.i32[2 * record + POSITION] = position === RING ? 0 : position;
+      const at = counterAt(plan, record, 0);
+      plan.i32[2 * record + SUM] = plan.i32[2 * record + SUM]! - plan.counters[at]!;
       plan.counters[at] = 0;
     }
-    plan.f64[record + SUM] = sum;
   }
   plan.f64[record + LATEST] = current;
 }
@@ -121,5 +124,6 @@ function advance(plan: LimitPlan, record: number): void {
 function clear(plan: LimitPlan, record: number): void {
   const counters = (record + COUNTERS) * plan.countersPerWord;
   plan.counters.fill(0, counters, counters + RING);
-  plan.f64[record + SUM] = 0;
+  plan.i32[2 * record + SUM] = 0;
+  plan.i32[2 * record + POSITION] = 0;
 }

@@ -1,0 +1,143 @@
+import { systemClock, systemRandom } from "@tidegate/clock";
+import {
+  attachLimiter,
+  beginLockOwner,
+  createKeyedLimiter,
+  createLimiter,
+  createLimiterMemory,
+  createLimitReport,
+  OUTCOME,
+  type LimitDefinition,
+  type Limiter,
+} from "@tidegate/limits";
+import LocalStore from "@fastify/rate-limit/store/LocalStore.js";
+import { MemoryStore, type Options } from "express-rate-limit";
+import { TokenBucket } from "limiter";
+import { RateLimiterMemory } from "rate-limiter-flexible";
+
+/** One limiter with a limit of `limit` in a minute for each key. */
+export interface Contender {
+  /** Decides `calls` times, key after key, and returns how many were admitted. */
+  run(keys: readonly string[], calls: number): number | Promise<number>;
+}
+
+const SECONDS = 60;
+
+/** Everyone in their best documented settings: in memory, no queue, keys as they are. */
+export const CONTENDERS: Readonly<Record<string, (limit: number, maxKeys: number) => Contender>> = {
+  /** Ours by key: what a person who installs the package alone would write. */
+  ours: (limit, maxKeys) => {
+    const limits = createKeyedLimiter({ definitions: [definition(limit, maxKeys)] });
+    return each((key) => limits.admits(key));
+  },
+  /** Ours by handle: what the gateway does for each message. */
+  "ours-handle": (limit, maxKeys) =>
+    byHandle(createLimiter({ definitions: [definition(limit, maxKeys)], random: systemRandom })),
+  /** The same over shared memory, with record locks. */
+  "ours-handle-shared": (limit, maxKeys) => {
+    const memory = createLimiterMemory({
+      definitions: [definition(limit, maxKeys)],
+      random: systemRandom,
+      reservationMs: 30_000,
+    });
+    return byHandle(attachLimiter({ memory, lockOwner: beginLockOwner(memory, 1) }));
+  },
+  /** Answers with a promise. Fixed window. */
+  "rate-limiter-flexible": (limit) => {
+    const limiter = new RateLimiterMemory({ points: limit, duration: SECONDS });
+    return eachAwaited(async (key) => {
+      try {
+        await limiter.consume(key);
+        return true;
+      } catch {
+        return false;
+      }
+    });
+  },
+  /** Answers with a promise; counts only, so the comparison is its user's. Fixed window. */
+  "express-rate-limit": (limit) => {
+    const store = new MemoryStore();
+    store.init({ windowMs: SECONDS * 1_000 } as Options);
+    return eachAwaited(async (key) => (await store.increment(key)).totalHits <= limit);
+  },
+  /** Answers a callback at once. Fixed window; forgets the least recent of more keys than its cache has. */
+  "fastify-rate-limit": (limit, maxKeys) => {
+    const store = new LocalStore(false, false, maxKeys);
+    let isAdmitted = false;
+    const answer = (_error: unknown, result: { current: number } | null): void => {
+      isAdmitted = (result?.current ?? Number.POSITIVE_INFINITY) <= limit;
+    };
+    return each((key) => {
+      store.incr(key, answer, SECONDS * 1_000, limit);
+      return isAdmitted;
+    });
+  },
+  /** Not keyed: one bucket per key in a Map, as its users do. */
+  limiter: (limit) => {
+    const buckets = new Map<string, TokenBucket>();
+    return each((key) => {
+      let bucket = buckets.get(key);
+      if (bucket === undefined) {
+        bucket = new TokenBucket({
+          bucketSize: limit,
+          tokensPerInterval: limit,
+          interval: SECONDS * 1_000,
+        });
+        // It starts empty.
+        bucket.content = limit;
+        buckets.set(key, bucket);
+      }
+      return bucket.tryRemoveTokens(1);
+    });
+  },
+};
+
+function definition(limit: number, maxKeys: number): LimitDefinition {
+  return { kind: "window", name: "calls", limit, seconds: SECONDS, maxKeys };
+}
+
+function byHandle(limiter: Limiter): Contender {
+  const interned = new Map<readonly string[], Int32Array>();
+  const one = new Int32Array(1);
+  const costs = Int32Array.of(1);
+  const report = createLimitReport();
+  return {
+    run(keys, calls) {
+      // Once per connection in the gateway, so not part of a decision; the first round pays it.
+      let handles = interned.get(keys);
+      if (handles === undefined) {
+        handles = Int32Array.from(keys, (key) => limiter.intern(0, key));
+        interned.set(keys, handles);
+      }
+      let admitted = 0;
+      for (let call = 0; call < calls; call++) {
+        one[0] = handles[call % handles.length]!;
+        const nowMs = systemClock.monotonicMs();
+        if (limiter.acquire(one, costs, 1, nowMs, report) === OUTCOME.admitted) admitted++;
+      }
+      return admitted;
+    },
+  };
+}
+
+function each(decide: (key: string) => boolean): Contender {
+  return {
+    run(keys, calls) {
+      let admitted = 0;
+      for (let call = 0; call < calls; call++) if (decide(keys[call % keys.length]!)) admitted++;
+      return admitted;
+    },
+  };
+}
+
+function eachAwaited(decide: (key: string) => Promise<boolean>): Contender {
+  return {
+    async run(keys, calls) {
+      let admitted = 0;
+      for (let call = 0; call < calls; call++) {
+        if (await decide(keys[call % keys.length]!)) admitted++;
+      }
+      return admitted;
+    },
+  };
+}
