@@ -1,5 +1,5 @@
 import type { Clock, Random } from "@tidegate/clock";
-import { firstLineOf, formatMistake } from "../config/config-error.ts";
+import { firstLineOf, formatPath } from "../config/config-error.ts";
 import { findConfigFile } from "../config/find-config-file.ts";
 import { loadConfig } from "../config/load-config.ts";
 import type { GatewayConfig } from "../config/schema.ts";
@@ -47,32 +47,38 @@ export async function startCommand(
 ): Promise<ExitCode> {
   const found = await findConfigFile(file, terminal.workingFolder);
   const { config, warnings } = await loadConfig(found, { environment: terminal.environment });
-  for (const warning of warnings) terminal.complain(`warning: ${formatMistake(warning)}`);
-
-  const log = (event: string, facts: Readonly<Record<string, unknown>>): void =>
-    terminal.print(
-      JSON.stringify({ time: new Date(clock.wallMs()).toISOString(), event, ...facts }),
-    );
+  const log: Log = (level, event, facts) => {
+    const time = new Date(clock.wallMs()).toISOString();
+    terminal.print(JSON.stringify({ level, time, event, ...facts }));
+  };
+  for (const { path, reason } of warnings) {
+    log("warn", "setting.warned", { path: formatPath(path), detail: reason });
+  }
 
   // Listened to before anything is open: a stop that comes while the gateway starts is kept, not lost.
   using stop = awaitStop(life, log);
   await using gateway = createGateway(config, { clock, random });
   try {
     const { url, adminUrl } = await gateway.start();
-    log("tidegate.listening", { url, adminUrl, config: found });
+    log("info", "tidegate.listening", { url, adminUrl, config: found });
     life.tellParent({ type: "ready", url, adminUrl });
   } catch (error) {
     terminal.complain(`Cannot start: ${firstLineOf(error)}`);
     return EXIT.failed;
   }
   const reason = await stop.reason;
-  log("tidegate.stopping", { reason, drainTimeoutMs: config.shutdown.drainTimeoutMs });
+  log("info", "tidegate.stopping", { reason, drainTimeoutMs: config.shutdown.drainTimeoutMs });
   await gateway.stop(reason);
-  log("tidegate.stopped", { reason });
+  log("info", "tidegate.stopped", { reason });
   return EXIT.fine;
 }
 
-type Log = (event: string, facts: Readonly<Record<string, unknown>>) => void;
+/** A line of the same form as the gateway's own log, which is not open before the start nor after the stop. */
+type Log = (
+  level: "info" | "warn",
+  event: string,
+  facts: Readonly<Record<string, unknown>>,
+) => void;
 
 /** The first thing that asks for a stop; the second one ends the process. */
 function awaitStop(life: ProcessLife, log: Log): Disposable & { readonly reason: Promise<string> } {
@@ -80,7 +86,7 @@ function awaitStop(life: ProcessLife, log: Log): Disposable & { readonly reason:
   let isStopping = false;
   const ask = (reason: string): void => {
     if (isStopping) {
-      log("tidegate.forced", { reason });
+      log("info", "tidegate.forced", { reason });
       life.end(EXIT.failed);
     }
     isStopping = true;
@@ -89,7 +95,7 @@ function awaitStop(life: ProcessLife, log: Log): Disposable & { readonly reason:
   const listeners = [
     life.onSignal("SIGTERM", () => ask("SIGTERM")),
     life.onSignal("SIGINT", () => ask("SIGINT")),
-    life.onSignal("SIGHUP", () => log("tidegate.reload_not_offered", { reason: "SIGHUP" })),
+    life.onSignal("SIGHUP", () => log("info", "tidegate.reload_not_offered", { reason: "SIGHUP" })),
     life.onDisconnect(() => {
       // The starter is gone and cannot ask again: going on with the stop that runs is all it can want.
       if (!isStopping) ask("starter gone");
