@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import {
   rawConnection,
   startProcess,
@@ -151,4 +152,24 @@ test("npm start stops cleanly when it is told to before it was ready", async () 
   assert.deepEqual(exit, { code: 0, signal: null }, launcher.output());
   assert.equal(launcher.output().includes("Tidegate is ready"), false);
   assert.equal(existsSync(folder.file("data", "launcher.lock")), false);
+});
+
+test("npm start takes a Ctrl-C that arrives twice as one, and a later one as haste", async () => {
+  await using folder = await tempFolder();
+  await using launcher = await launch(folder, { readyWhen: READY });
+  const [gateway] = childrenOf(launcher.pid);
+  assert.ok(gateway);
+  // A gateway that does not get around to stopping.
+  process.kill(gateway, "SIGSTOP");
+  launcher.signal("SIGINT");
+  launcher.signal("SIGINT");
+  await launcher.printed("tidegate: stopping\n");
+  // The launcher's clock has to move on: there is no condition to wait for.
+  await sleep(1_100);
+  assert.equal(launcher.output().includes("stopping at once"), false);
+  assert.equal(launcher.exit(), undefined);
+  launcher.signal("SIGINT");
+  assert.equal((await launcher.exited({ deadlineMs: 5_000 })).code, 0);
+  assert.match(launcher.output(), /stopping at once/);
+  assert.ok(isGone(gateway));
 });

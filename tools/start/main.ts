@@ -14,6 +14,9 @@ import { makePrivateFolder } from "./private-file.ts";
 import { untilServed } from "./served.ts";
 import { startService, type Service, type ServicePlan } from "./service.ts";
 
+// One Ctrl-C arrives twice: from the terminal, and once more from npm, which passes it on.
+const SAME_PRESS_MS = 1_000;
+
 const tell = (line: string): void => console.log(`tidegate: ${line}`);
 
 try {
@@ -77,13 +80,15 @@ async function runUntilStopped(
   const { promise: ending, resolve: end } = Promise.withResolvers<string | undefined>();
   const starting = new AbortController();
   let isEnding = false;
+  let askedAtMs = Number.POSITIVE_INFINITY;
   const onSignal = (): void => {
-    if (isEnding) {
+    const nowMs = systemClock.monotonicMs();
+    if (nowMs - askedAtMs >= SAME_PRESS_MS) {
       // The second Ctrl-C: somebody is in a hurry.
       tell("stopping at once");
       for (const service of services) service.kill();
-      return;
     }
+    askedAtMs = Math.min(askedAtMs, nowMs);
     isEnding = true;
     end(undefined);
   };
