@@ -63,8 +63,12 @@ export async function readChanges(
     .orderBy("sequence")
     .limit(options.limit)
     .execute();
-  // A sweep may have come in between the two reads.
-  if (rows[0] !== undefined && rows[0].sequence !== options.after + 1) return undefined;
+  // A sweep may have come in between the two reads: what should be first is gone.
+  const isWhole =
+    rows[0] === undefined
+      ? options.after === person.sequence
+      : rows[0].sequence === options.after + 1;
+  if (!isWhole) return undefined;
   return rows.map(toChange);
 }
 

@@ -5,13 +5,16 @@ import type { Person, TaskStore } from "./task-store.ts";
 // One read of the log: small enough to be built between two other requests, large enough to catch up quickly.
 const BATCH_CHANGES = 100;
 
+/** What a feed needs of its socket; `LiveSocket` has the contract. */
+export type FeedSocket = Pick<LiveSocket, "isOpen" | "onText" | "send" | "close">;
+
 /**
  * One socket's view of one person's changes. It holds a place in the log and nothing else: woken, it reads on from
  * there, sends, and waits until the peer has taken it. So a change that is in the log reaches every feed, in order,
  * and a slow reader costs one batch, not a queue.
  */
 export class LiveFeed {
-  readonly #socket: LiveSocket;
+  readonly #socket: FeedSocket;
   readonly #store: TaskStore;
   readonly #person: Person;
   readonly #logger: Logger;
@@ -24,7 +27,7 @@ export class LiveFeed {
   #isPumping = false;
 
   constructor(options: {
-    readonly socket: LiveSocket;
+    readonly socket: FeedSocket;
     readonly store: TaskStore;
     readonly person: Person;
     readonly logger: Logger;
@@ -45,14 +48,10 @@ export class LiveFeed {
     this.#hasNews = true;
     if (this.#isPumping) return;
     this.#isPumping = true;
-    this.#pump()
-      .catch((error: unknown) => {
-        this.#logger.error({ event: "feed.failed", err: error });
-        this.#socket.close(1011, "");
-      })
-      .finally(() => {
-        this.#isPumping = false;
-      });
+    this.#pump().catch((error: unknown) => {
+      this.#logger.error({ event: "feed.failed", err: error });
+      this.#socket.close(1011, "");
+    });
   }
 
   #receive(text: string): void {
@@ -67,10 +66,16 @@ export class LiveFeed {
   }
 
   async #pump(): Promise<void> {
-    while (this.#hasNews && this.#socket.isOpen) {
-      this.#hasNews = false;
-      if (!(await this.#answerClient())) return;
-      if (!(await this.#sendNews())) return;
+    try {
+      while (this.#hasNews && this.#socket.isOpen) {
+        this.#hasNews = false;
+        if (!(await this.#answerClient())) return;
+        if (!(await this.#sendNews())) return;
+      }
+    } finally {
+      // In the same turn as the last look at `#hasNews`: were there a turn between them, a wake in it would be lost,
+      // and with it the last change, until the next one comes.
+      this.#isPumping = false;
     }
   }
 

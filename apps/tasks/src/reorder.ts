@@ -21,31 +21,47 @@ export async function toPosition(
   task: Placed,
   place: Place,
 ): Promise<Position | undefined> {
+  const gap = await findGap(query, task, place);
+  if (gap === "its own") return task.position;
+  const position = positionBetween(gap.before, gap.after);
+  return position.length > LONGEST_POSITION ? undefined : position;
+}
+
+/** The positions around a place; undefined at an end of the list. */
+interface Gap {
+  readonly before: Position | undefined;
+  readonly after: Position | undefined;
+}
+
+async function findGap(
+  query: Kysely<TaskTables>,
+  task: Placed,
+  place: Place,
+): Promise<Gap | "its own"> {
   if ("to" in place) {
     const isLast = place.to === "last";
-    const end = await neighbour(query, task, { direction: isLast ? "before" : "after" });
-    return isLast ? positionBetween(end, undefined) : positionBetween(undefined, end);
+    const end = await neighbour(query, task.person, { direction: isLast ? "before" : "after" });
+    if (end?.id === task.id) return "its own";
+    return isLast
+      ? { before: end?.position, after: undefined }
+      : { before: undefined, after: end?.position };
   }
-  const anchorId = "before" in place ? place.before : place.after;
-  if (anchorId === task.id) return task.position;
+  const isBefore = "before" in place;
+  const anchorId = isBefore ? place.before : place.after;
+  if (anchorId === task.id) return "its own";
   const anchor = await query
     .selectFrom("tasks")
     .select("position")
     .where("person", "=", task.person)
     .where("id", "=", anchorId)
     .executeTakeFirst();
-  if (anchor === undefined) throw unknownNeighbour("before" in place ? "before" : "after");
-  const position =
-    "before" in place
-      ? positionBetween(
-          await neighbour(query, task, { direction: "before", of: anchor.position }),
-          anchor.position,
-        )
-      : positionBetween(
-          anchor.position,
-          await neighbour(query, task, { direction: "after", of: anchor.position }),
-        );
-  return position.length > LONGEST_POSITION ? undefined : position;
+  if (anchor === undefined) throw unknownNeighbour(isBefore ? "before" : "after");
+  const direction = isBefore ? "before" : "after";
+  const next = await neighbour(query, task.person, { direction, of: anchor.position });
+  if (next?.id === task.id) return "its own";
+  return isBefore
+    ? { before: next?.position, after: anchor.position }
+    : { before: anchor.position, after: next?.position };
 }
 
 /** Gives all of a person's tasks short positions again, in the same order. Their entity tags change. */
@@ -65,24 +81,19 @@ export async function renumber(query: Kysely<TaskTables>, person: number): Promi
   `.execute(query);
 }
 
-/** The position next to a place, or at that end of the list, not counting the task that moves. */
+/** The task next to a position, or the one at that end of the list. */
 async function neighbour(
   query: Kysely<TaskTables>,
-  task: Placed,
+  person: number,
   options: { readonly direction: "before" | "after"; readonly of?: Position },
-): Promise<Position | undefined> {
+): Promise<{ readonly id: string; readonly position: Position } | undefined> {
   const isBefore = options.direction === "before";
-  let select = query
-    .selectFrom("tasks")
-    .select("position")
-    .where("person", "=", task.person)
-    .where("id", "!=", task.id);
+  let select = query.selectFrom("tasks").select(["id", "position"]).where("person", "=", person);
   if (options.of !== undefined) select = select.where("position", isBefore ? "<" : ">", options.of);
-  const row = await select
+  return select
     .orderBy("position", isBefore ? "desc" : "asc")
     .limit(1)
     .executeTakeFirst();
-  return row?.position;
 }
 
 function unknownNeighbour(name: "before" | "after"): Error {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { manualClock, systemRandom } from "@tidegate/clock";
 import { Database } from "@tidegate/service-kit";
-import { KEPT_CHANGES } from "./change-log.ts";
+import { KEPT_CHANGES, readChanges } from "./change-log.ts";
 import { MIGRATIONS, type TaskTables } from "./schema.ts";
 import { openTaskStore } from "./task-store-sqlite.ts";
 import { taskStoreContract } from "./task-store.contract.ts";
@@ -37,6 +37,30 @@ test("the log keeps the newest ten thousand changes", async () => {
     kept.map((row) => row.sequence),
     [KEPT_CHANGES + 1],
   );
+});
+
+test("readChanges() does not pass over what a sweep took between its two reads", async () => {
+  await using database = openDatabase();
+  const store = await openTaskStore({
+    database,
+    clock: manualClock(1_800_000_000_000),
+    random: systemRandom,
+    maxTasksPerPerson: 10,
+    changed: () => undefined,
+  });
+  for (const title of ["a", "b", "c"]) {
+    await store.create({ source: "s", subject: "ada" }, toContent({ title }));
+  }
+  const { query } = database;
+  const person = await query.selectFrom("people").selectAll().executeTakeFirstOrThrow();
+  const read = async (after: number): Promise<number | undefined> =>
+    (await readChanges(query, person, { after, limit: 10 }))?.length;
+  await query.deleteFrom("changes").where("sequence", "=", 1).execute();
+  assert.equal(await read(0), undefined);
+  assert.equal(await read(1), 2);
+  await query.deleteFrom("changes").execute();
+  assert.equal(await read(1), undefined);
+  assert.equal(await read(3), 0);
 });
 
 test("the counters of a person agree with the rows, and the index of the search with the tasks", async () => {

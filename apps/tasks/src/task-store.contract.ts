@@ -127,6 +127,26 @@ export function taskStoreContract(
       );
     });
 
+    test("a move to where it is already changes nothing", async () => {
+      await using home = await start();
+      const ids: string[] = [];
+      for (const title of ["a", "b", "c"])
+        ids.push((await home.store.create(ada, titled(title))).task.id);
+      const [a = "", b = "", c = ""] = ids;
+      const before = await listAll(home.store, ada);
+      for (const [id, place] of [
+        [a, { to: "first" }],
+        [c, { to: "last" }],
+        [b, { before: c }],
+        [b, { after: a }],
+        [b, { before: b }],
+      ] as const) {
+        await home.store.move(ada, id, { place, judge: () => undefined });
+      }
+      assert.deepEqual(await listAll(home.store, ada), before);
+      assert.equal(await home.store.newestSequence(ada), 3);
+    });
+
     test("changes at the same time each get a sequence of their own", async () => {
       await using home = await start();
       await Promise.all(

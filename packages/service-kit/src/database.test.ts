@@ -89,6 +89,20 @@ describe("queries", () => {
     assert.equal(await count(), 1);
   });
 
+  test("of a transaction cannot be overtaken by another process between its reads and its writes", async () => {
+    await using folder = await tempFolder();
+    const file = folder.file("a.sqlite");
+    await using database = Database.open<Tables>({ file, migrations: [first] });
+    using other = new DatabaseSync(file, { timeout: 0 });
+    await database.query.transaction().execute(async (inside) => {
+      await inside.selectFrom("notes").selectAll().execute();
+      const overtake = (): unknown => other.exec("insert into notes values (1, 'theirs')");
+      assert.throws(overtake, /locked/);
+      await inside.insertInto("notes").values({ number: 1, text: "ours" }).execute();
+    });
+    assert.equal(other.prepare("select text from notes").get()?.["text"], "ours");
+  });
+
   test("refuse what would be stored as something else", async () => {
     await using database = Database.open<Tables>({ file: ":memory:", migrations: [first] });
     for (const odd of [true, {}, ["a"]]) {
