@@ -101,10 +101,10 @@ export class TableLimiter implements Limiter {
   #lockedCount = 0;
 
   constructor(memory: LimiterMemory, locks: RecordLocks, maxHandles: number) {
-    assert(memory.definitions.length > 0, "a limiter needs at least one definition");
     this.#memory = memory;
     this.#plans = toPlans(memory);
-    this.#ticks = this.#plans[0]!.ticks;
+    // Without definitions there is nothing to ask, and nobody reads the time.
+    this.#ticks = this.#plans[0]?.ticks ?? new Float64Array(NOW + 1);
     this.#locks = locks;
     this.#handles = new HandleTable(maxHandles);
     this.#hash = new KeyedHash(memory.secret);
