@@ -73,8 +73,10 @@ test("write() gathers lines for 20 ms, and hands over at once when a chunk is fu
   clock.advance(1);
   assert.deepEqual(destination.taken, ["one\ntwo\n"]);
   destination.release();
-  sink.write("y".repeat(65_536));
-  assert.equal(destination.taken.length, 2);
+  sink.write("y".repeat(20_000));
+  assert.equal(destination.taken.length, 1);
+  sink.write("z".repeat(20_000));
+  assert.deepEqual(destination.taken.at(-1), "y".repeat(20_000));
 });
 
 test("lines come out in their order, each once, whatever the destination's pace", () => {
@@ -91,6 +93,27 @@ test("lines come out in their order, each once, whatever the destination's pace"
   while (sink.bufferedBytes > 0) destination.release();
   assert.equal(destination.taken.join(""), expected);
   assert.equal(sink.droppedLines, 0);
+});
+
+test("a line longer than a chunk comes out whole", () => {
+  const { clock, destination, sink } = open(1_000_000);
+  const long = `${"é".repeat(100_000)}\n`;
+  sink.write("before\n");
+  sink.write(long);
+  sink.write("after\n");
+  clock.advance(20);
+  while (sink.bufferedBytes > 0) destination.release();
+  assert.equal(destination.taken.join(""), `before\n${long}after\n`);
+});
+
+test("chunks that are used again never show what they held before", () => {
+  const { clock, destination, sink } = open();
+  for (let round = 0; round < 5; round += 1) {
+    sink.write(`${String(round).repeat(5_000 - round * 1_000)}\n`);
+    clock.advance(20);
+    destination.release();
+    assert.equal(destination.taken.at(-1), `${String(round).repeat(5_000 - round * 1_000)}\n`);
+  }
 });
 
 test("a failed write is counted in lines and the next ones are tried", () => {
