@@ -1,7 +1,7 @@
 // The programs that tests run and npm does not bring.
 
 import { spawnSync } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, rmSync, writeFileSync } from "node:fs";
 import type { Tally } from "./tally.ts";
 
 interface DebianPackage {
@@ -28,18 +28,21 @@ const PACKAGES: readonly DebianPackage[] = [
  * Installs what is missing when it may (root on a machine with apt-get). Otherwise it says what to install; tests that need
  * it skip themselves with that reason. In CI a missing package is a failure: nothing promised may be left out there.
  */
-export async function provideDebianPackages(options: { readonly isCi: boolean }): Promise<Tally> {
-  const missing = PACKAGES.filter((one) => !existsSync(one.file));
-  if (missing.length > 0 && process.getuid?.() === 0 && existsSync("/usr/bin/apt-get")) {
-    install(missing);
-  }
-  const stillMissing = PACKAGES.filter((one) => !existsSync(one.file));
+export function provideDebianPackages(options: {
+  readonly isCi: boolean;
+  readonly packages?: readonly DebianPackage[];
+  readonly mayInstall?: boolean;
+}): Tally {
+  const { isCi, packages = PACKAGES, mayInstall = isRootOnDebian() } = options;
+  const missing = packages.filter((one) => !existsSync(one.file));
+  if (missing.length > 0 && mayInstall) install(missing);
+  const stillMissing = packages.filter((one) => !existsSync(one.file));
   for (const one of stillMissing) {
     console.log(
       `skipped: ${one.name} is not installed (${one.reason}): apt-get install ${one.name}`,
     );
   }
-  if (stillMissing.length > 0 && options.isCi) {
+  if (stillMissing.length > 0 && isCi) {
     console.log("failed: in CI every part has to be there");
     return { passed: 0, failed: stillMissing.length, skipped: 0 };
   }
@@ -56,6 +59,19 @@ function install(missing: readonly DebianPackage[]): void {
     }).status;
   const names = missing.map((one) => one.name);
   aptGet("update");
-  const status = aptGet("install", "-y", "--no-install-recommends", ...names);
-  if (status !== 0) console.log(`apt-get ended with exit code ${status}`);
+  // Debian starts servers as it installs them, unless this script says no; nobody asked for them to run.
+  const isOurs = !existsSync(SERVICE_POLICY);
+  if (isOurs) writeFileSync(SERVICE_POLICY, "#!/bin/sh\nexit 101\n", { mode: 0o755 });
+  try {
+    const status = aptGet("install", "-y", "--no-install-recommends", ...names);
+    if (status !== 0) console.log(`apt-get ended with exit code ${status}`);
+  } finally {
+    if (isOurs) rmSync(SERVICE_POLICY, { force: true });
+  }
+}
+
+const SERVICE_POLICY = "/usr/sbin/policy-rc.d";
+
+function isRootOnDebian(): boolean {
+  return process.getuid?.() === 0 && existsSync("/usr/bin/apt-get");
 }

@@ -17,7 +17,7 @@ const { values, positionals } = parseArgs({
 });
 const isCi = process.env["CI"] === "true";
 
-const tallies: Tally[] = [await provideDebianPackages({ isCi })];
+const tallies: Tally[] = [provideDebianPackages({ isCi })];
 if (positionals.length === 0) tallies.push(await runStaticParts());
 const files = await findTestFiles({ withLong: values.long, filters: positionals });
 // A long suite may take its time; any other file that runs this long hangs.
