@@ -82,6 +82,8 @@ export async function openRelay(request: RelayRequest, parts: RelayParts): Promi
       opening.abort();
     },
   });
+  // It may have left while its credential was verified.
+  if (upgrade.socket.destroyed) opening.abort();
   try {
     const signal = AbortSignal.any([request.signal, opening.signal]);
     return await negotiate(request, parts, { early, signal });
