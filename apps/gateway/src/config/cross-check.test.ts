@@ -77,6 +77,9 @@ describe("routes", () => {
   test("that are wrong elsewhere still collide, and broken places do not seem to", () => {
     const both = ofRoutes(route({ maxBodyBytes: "x" }), route({}));
     assert.equal(both.length, 2);
+    const oneOfTwo = ofRoutes(route({ methods: ["GET", "put"] }), route({ methods: ["GET"] }));
+    assert.equal(oneOfTwo.length, 2);
+    assert.match(oneOfTwo[1] ?? "", /answers GET at the same place/);
     only(ofRoutes(route({ methods: "GET" }), route({})), "routes[0].methods: ", /text, not a list/);
   });
 

@@ -13,6 +13,8 @@ export interface Finding {
   readonly allowed?: string | undefined;
   /** The key itself is wrong, not what stands behind it. Its value is not shown: nobody knows what it is. */
   readonly isAboutKey?: boolean;
+  /** The reason has a part of the value in it. */
+  readonly quotesValue?: boolean;
   /** What type was wanted where another one stands. */
   readonly expected?: string;
 }
@@ -69,6 +71,10 @@ function explain(issue: Issue, path: ConfigPath, value: unknown): Finding[] {
       return [{ path, reason: tooSmall(issue.origin, Number(issue.minimum)), allowed }];
     case "too_big":
       return [{ path, reason: tooBig(issue.origin, Number(issue.maximum)), allowed }];
+    case "custom": {
+      const quotesValue = issue.params?.["quotesValue"] === true;
+      return [{ path, reason: issue.message, allowed, quotesValue }];
+    }
     default:
       return [{ path, reason: issue.message, allowed }];
   }

@@ -98,13 +98,14 @@ function fromText(text: string, expected: string): number | boolean | undefined 
 }
 
 function toMistake(finding: Finding, value: unknown, source: ConfigSource): Mistake {
-  const { path, reason, allowed, isAboutKey = false } = finding;
+  const { path, reason, allowed, isAboutKey = false, quotesValue = false } = finding;
   // What came from the environment may be a secret: the reference is shown, not what it led to.
-  const found = source.writtenAs(path) ?? at(path, value);
+  const written = source.writtenAs(path);
   return {
     path,
-    value: isAboutKey ? undefined : showValue(found, path),
-    reason,
+    value: isAboutKey ? undefined : showValue(written ?? at(path, value), path),
+    reason:
+      quotesValue && written !== undefined ? "leads to something that is not allowed" : reason,
     allowed: allowed === "" ? undefined : allowed,
     position: source.positionOf(path, isAboutKey ? "key" : "value"),
   };

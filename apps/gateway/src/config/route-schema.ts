@@ -4,7 +4,7 @@ import { hostName } from "./address.ts";
 import type { Frozen } from "./frozen.ts";
 import { limitName } from "./limit-name.ts";
 import { bucketFields, limitSchema, windowFields } from "./limit-schema.ts";
-import { bytes, count, milliseconds, name } from "./units.ts";
+import { bytes, count, milliseconds, name, QUOTES_VALUE } from "./units.ts";
 import { origin } from "./url.ts";
 
 const socketLimitFields = {
@@ -119,8 +119,10 @@ export const routeSchema = z.strictObject({
     .string()
     .superRefine((pattern, context) => {
       const parsed = parsePathPattern(pattern);
-      if (!parsed.ok)
-        context.addIssue({ code: "custom", message: `cannot match: ${parsed.reason}` });
+      if (!parsed.ok) {
+        const message = `cannot match: ${parsed.reason}`;
+        context.addIssue({ code: "custom", message, params: QUOTES_VALUE });
+      }
     })
     .meta({ rule: "a pattern such as `/tasks/*` or `/tasks/**`" })
     .describe("Pattern: `*` is one segment, a trailing `**` the rest. Case-sensitive."),

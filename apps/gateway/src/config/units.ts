@@ -29,3 +29,9 @@ export const name = z
   .meta({
     rule: "a name: lower-case letters, digits and hyphens, beginning with a letter, at most 63",
   });
+
+/**
+ * Marks an issue whose message has a part of the value in it: such a message is not shown when the value came from the
+ * environment, because it may be a secret.
+ */
+export const QUOTES_VALUE = { quotesValue: true };

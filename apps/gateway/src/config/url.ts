@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { isLoopback } from "./address.ts";
+import { QUOTES_VALUE } from "./units.ts";
 
 /**
  * Scheme, host and port, nothing else. What comes out is in the one canonical spelling (no default port, no trailing
@@ -10,7 +11,8 @@ export const origin = (protocols: readonly string[]) =>
     .string()
     .superRefine((text, context) => {
       const reason = whyNotOrigin(text, protocols);
-      if (reason !== undefined) context.addIssue({ code: "custom", message: reason });
+      if (reason !== undefined)
+        context.addIssue({ code: "custom", message: reason, params: QUOTES_VALUE });
     })
     .transform((text) => new URL(text).origin)
     .meta({ rule: `an origin such as \`${protocols[0]}://example.com:8443\`` });
@@ -20,7 +22,8 @@ export const issuerUrl = z
   .string()
   .superRefine((text, context) => {
     const reason = whyNotIssuer(text);
-    if (reason !== undefined) context.addIssue({ code: "custom", message: reason });
+    if (reason !== undefined)
+      context.addIssue({ code: "custom", message: reason, params: QUOTES_VALUE });
   })
   .meta({ rule: "an https URL without query (plain http for loopback only)" });
 
