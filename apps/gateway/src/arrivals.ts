@@ -81,14 +81,19 @@ export class DataPlaneArrivals implements Arrivals {
       return;
     }
     const visit = this.#begin(CALL_KIND.request, head, peer);
-    answer.listener = { clientDrained() {}, clientGone: () => visit.leave() };
-    const verdict = this.#judge(visit, oddities);
-    if (verdict instanceof Promise)
-      verdict.then(
-        (waited) => this.#requestJudged(exchange, visit, waited),
-        (error: unknown) => this.#requestBroken(exchange, visit, error),
-      );
-    else this.#requestJudged(exchange, visit, verdict);
+    try {
+      const verdict = this.#judge(visit, oddities);
+      if (!(verdict instanceof Promise)) {
+        this.#requestJudged(exchange, visit, verdict);
+        return;
+      }
+      answer.listener = { clientDrained() {}, clientGone: () => visit.leave() };
+      verdict
+        .then((waited) => this.#requestJudged(exchange, visit, waited))
+        .catch((error: unknown) => this.#requestBroken(exchange, visit, error));
+    } catch (error) {
+      this.#requestBroken(exchange, visit, error);
+    }
   }
 
   upgrade(upgrade: UpgradeExchange, oddities: number): void {
@@ -152,6 +157,8 @@ export class DataPlaneArrivals implements Arrivals {
 
   #end(visit: Visit): void {
     visit.finish("failed");
+    if (visit.hasEnded) return;
+    visit.hasEnded = true;
     this.#inFlight--;
     if (this.#inFlight === 0) this.#whenIdle?.();
   }
@@ -171,6 +178,13 @@ export class DataPlaneArrivals implements Arrivals {
   }
 
   #requestJudged(exchange: Http1Exchange, visit: Visit, verdict: Verdict): void {
+    if (visit.isGone) {
+      visit.finish("lost");
+      const fault = new Fault("client_gone", "Cannot answer: the client went away");
+      this.#recordFault(visit, FAULTS.client_gone.status, fault);
+      this.#end(visit);
+      return;
+    }
     if (verdict === VERDICT.admit) {
       this.#forward(exchange, visit);
       return;
@@ -185,7 +199,8 @@ export class DataPlaneArrivals implements Arrivals {
     defectFound(this.#plane.log, { where: "request", error: toError(error) });
     const fault = new Fault("internal", "Cannot judge the request: a defect", { cause: error });
     const problem = faultAnswer(visit, fault, this.#plane.answers);
-    send(exchange.answer, problem);
+    if (exchange.answer.isHeadSent) exchange.answer.destroy();
+    else send(exchange.answer, problem);
     this.#recordFault(visit, problem.status, fault);
     this.#end(visit);
   }
@@ -207,7 +222,6 @@ export class DataPlaneArrivals implements Arrivals {
       clock,
       answerFault: (fault) => {
         const problem = faultAnswer(visit, fault, answers);
-        if (!exchange.body.isDone) exchange.answer.closeAfter();
         send(exchange.answer, problem);
         return problem.status;
       },
@@ -222,7 +236,7 @@ export class DataPlaneArrivals implements Arrivals {
     const { recorder, clock } = this.#plane;
     const isRefused = result.outcome === "refused";
     const reason = isRefused ? visit.refusal.reason : REASON.none;
-    visit.finish(isRefused ? "done" : (result.outcome as "done" | "failed" | "lost"));
+    visit.finish(isRefused ? "refused-later" : result.outcome);
     recorder.request({
       ...this.#facts(visit),
       status: result.status,
@@ -291,7 +305,12 @@ export class DataPlaneArrivals implements Arrivals {
     switch (opening.kind) {
       case "open":
         visit.finish("done", { keepsSession: true });
-        this.#recordHandshake(visit, { status: 101, target, addedMs, upstreamMs: opening.upstreamMs });
+        this.#recordHandshake(visit, {
+          status: 101,
+          target,
+          addedMs,
+          upstreamMs: opening.upstreamMs,
+        });
         break;
       case "answered": {
         visit.finish("done");
@@ -330,8 +349,7 @@ export class DataPlaneArrivals implements Arrivals {
   #refuse(answer: AnswerWriter, visit: Visit): number {
     const problem = refusalAnswer(visit, this.#plane.answers);
     const kind = REASON_BY_CODE[visit.refusal.reason] as ReasonKind;
-    // What is left of a refused upload would be read as the next request's head or cost us its bytes.
-    if (kind.closes || visit.head.bodyBytes !== 0) answer.closeAfter();
+    if (kind.closes) answer.closeAfter();
     send(answer, problem);
     return problem.status;
   }
@@ -358,7 +376,8 @@ export class DataPlaneArrivals implements Arrivals {
 
   #upstreamOf(visit: Visit): Upstream {
     const upstream = this.#plane.upstreams.get(visit.route?.upstream ?? "");
-    if (upstream === undefined) throw new Error(`Cannot forward: no upstream for ${visit.route?.id}`);
+    if (upstream === undefined)
+      throw new Error(`Cannot forward: no upstream for ${visit.route?.id}`);
     return upstream;
   }
 
@@ -401,7 +420,8 @@ export class DataPlaneArrivals implements Arrivals {
 
   #recordHandshake(
     visit: Visit,
-    facts: Partial<ForwardRecord> & Pick<ForwardRecord, "status" | "target" | "addedMs" | "upstreamMs">,
+    facts: Partial<ForwardRecord> &
+      Pick<ForwardRecord, "status" | "target" | "addedMs" | "upstreamMs">,
   ): void {
     this.#plane.recorder.request({
       ...NOTHING_FORWARDED,

@@ -12,16 +12,64 @@ export interface FaultKind {
 
 export const FAULTS = {
   /** No connection could be opened: nothing was sent, so any method may be tried elsewhere. */
-  upstream_unreachable: { side: "upstream", status: 502, title: "The service cannot be reached", closeCode: 1011, retry: "always" },
+  upstream_unreachable: {
+    side: "upstream",
+    status: 502,
+    title: "The service cannot be reached",
+    closeCode: 1011,
+    retry: "always",
+  },
   /** A connection ended before the first byte of the answer. */
-  upstream_ended: { side: "upstream", status: 502, title: "The service ended the connection", closeCode: 1011, retry: "if-idempotent" },
+  upstream_ended: {
+    side: "upstream",
+    status: 502,
+    title: "The service ended the connection",
+    closeCode: 1011,
+    retry: "if-idempotent",
+  },
   /** The answer is not valid HTTP, or not a valid handshake. */
-  upstream_garbage: { side: "upstream", status: 502, title: "The service answered badly", closeCode: 1011, retry: "never" },
-  upstream_timeout: { side: "upstream", status: 504, title: "The service took too long", closeCode: 1011, retry: "never" },
-  upstream_saturated: { side: "upstream", status: 503, title: "The service is at its connection limit", closeCode: 4503, retry: "never" },
-  client_gone: { side: "client", status: 499, title: "The client went away", closeCode: 1001, retry: "never" },
-  draining: { side: "us", status: 503, title: "The gateway is stopping", closeCode: 4512, retry: "always" },
-  internal: { side: "us", status: 500, title: "The gateway failed", closeCode: 1011, retry: "never" },
+  upstream_garbage: {
+    side: "upstream",
+    status: 502,
+    title: "The service answered badly",
+    closeCode: 1011,
+    retry: "never",
+  },
+  upstream_timeout: {
+    side: "upstream",
+    status: 504,
+    title: "The service took too long",
+    closeCode: 1011,
+    retry: "never",
+  },
+  upstream_saturated: {
+    side: "upstream",
+    status: 503,
+    title: "The service is at its connection limit",
+    closeCode: 4503,
+    retry: "never",
+  },
+  client_gone: {
+    side: "client",
+    status: 499,
+    title: "The client went away",
+    closeCode: 1001,
+    retry: "never",
+  },
+  draining: {
+    side: "us",
+    status: 503,
+    title: "The gateway is stopping",
+    closeCode: 4512,
+    retry: "always",
+  },
+  internal: {
+    side: "us",
+    status: 500,
+    title: "The gateway failed",
+    closeCode: 1011,
+    retry: "never",
+  },
 } as const satisfies Record<string, FaultKind>;
 
 export type FaultName = keyof typeof FAULTS;

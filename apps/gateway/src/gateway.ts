@@ -134,7 +134,7 @@ class RunningGateway implements Gateway {
     const recorder = createRecorder({ log, metrics, writesRequests: config.record.requests });
     const identifiers = createIdentifiers(random);
     const { routes, limiter } = compileRoutes(config, { random, metrics });
-    this.#parts.use(sweepLimits(limiter, clock));
+    if (limiter !== undefined) this.#parts.use(sweepLimits(limiter, clock));
     const identifier = this.#parts.use(await createIdentifier({ config, clock, random, log }));
     const keys = loadAssertionKeys({ folder: config.dataFolder, clock, random });
     const readiness = (): Readiness[] => [
@@ -155,6 +155,7 @@ class RunningGateway implements Gateway {
         listen: config.listen,
         servedHosts,
         clientAddress,
+        clock,
         arrivals: {
           request: (exchange, oddities) => this.#arrivals?.request(exchange, oddities),
           upgrade: (upgrade, oddities) => this.#arrivals?.upgrade(upgrade, oddities),
@@ -225,8 +226,11 @@ class RunningGateway implements Gateway {
         socketsOpen: this.#liveSockets.size,
         drainTimeoutMs,
       });
-    this.#listener?.drain();
-    const drained = Promise.all([this.#arrivals?.drain(), this.#liveSockets.drain()]);
+    const drained = Promise.all([
+      this.#listener?.drain(),
+      this.#arrivals?.drain(),
+      this.#liveSockets.drain(),
+    ]);
     const { promise: deadline, resolve } = Promise.withResolvers<void>();
     const timer = this.#clock.after(drainTimeoutMs, resolve);
     await Promise.race([drained, deadline]);

@@ -106,7 +106,8 @@ export function createRoad({
 }
 
 function admit(visit: Visit): Verdict {
-  visit.commit();
+  // The size of a chunked body is found out while it is forwarded, and may still refuse the call.
+  if (visit.head.bodyBytes >= 0) visit.commit();
   return VERDICT.admit;
 }
 

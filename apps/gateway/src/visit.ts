@@ -1,7 +1,7 @@
 import type { Clock } from "@tidegate/clock";
 import type { RequestHead } from "./accept/request-head.ts";
 import type { Identity } from "./identify/identifier.ts";
-import { CALL_KIND, TOWARDS, type Call, type Peer, type Session } from "./judge/call.ts";
+import { type CALL_KIND, TOWARDS, type Call, type Peer, type Session } from "./judge/call.ts";
 import { commitCall, releaseCall } from "./judge/judge-call.ts";
 import type { Outcome, Policy } from "./judge/policy.ts";
 import { createRefusal } from "./judge/refusal.ts";
@@ -29,6 +29,8 @@ export class Visit {
   identity: Identity | undefined;
   /** What Allow says when the method was wrong. */
   allow = "";
+  /** Written and read by who counts what is in flight. */
+  hasEnded = false;
   #admitting: (readonly Policy[])[] = [];
   #abort: AbortController | undefined;
   #isGone = false;

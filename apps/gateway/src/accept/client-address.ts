@@ -51,5 +51,9 @@ function toAddress(text: string): string | undefined {
 function addRange(list: BlockList, range: string): void {
   const [address = "", prefix] = range.split("/");
   const family = isIPv6(address) ? "ipv6" : "ipv4";
-  list.addSubnet(address, prefix === undefined ? (family === "ipv6" ? 128 : 32) : Number(prefix), family);
+  list.addSubnet(
+    address,
+    prefix === undefined ? (family === "ipv6" ? 128 : 32) : Number(prefix),
+    family,
+  );
 }

@@ -1,68 +1,67 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { AnswerListener, AnswerWriter } from "./exchange.ts";
 import type { Http1Body } from "./http1-body.ts";
+import { LINGER_BYTES, LINGER_MS, type Http1Connection } from "./http1-connection.ts";
 
-/** Bytes of an unwanted upload that are read and forgotten so that the client sees our refusal. */
-const LINGER_BYTES = 1_048_576;
+/** An upload that has no more than this to come is read to its end, and the connection kept. */
+const SMALL_REST_BYTES = 65_536;
 
-/** Writes an answer of HTTP/1 through the platform's response, which keeps pipelined answers in order. */
+/** Writes an answer of HTTP/1 through the platform's response. */
 export class Http1Answer implements AnswerWriter {
+  listener: AnswerListener | undefined;
   isHeadSent = false;
-  #listener: AnswerListener | undefined;
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
   readonly #body: Http1Body;
+  readonly #connection: Http1Connection;
+  /** How long a finished answer may take to leave (slow reader). */
+  readonly #flushTimeoutMs: number;
   #hasBody = true;
-  #closes = false;
+  #isLast = false;
+  #isUntilClose = false;
   #isEnded = false;
+  #isGone = false;
   #hasWritten = false;
+  #listensForDrain = false;
 
-  constructor(request: IncomingMessage, response: ServerResponse, body: Http1Body) {
+  constructor(
+    request: IncomingMessage,
+    response: ServerResponse,
+    {
+      body,
+      connection,
+      flushTimeoutMs,
+    }: { body: Http1Body; connection: Http1Connection; flushTimeoutMs: number },
+  ) {
     this.#request = request;
     this.#response = response;
     this.#body = body;
-  }
-
-  get listener(): AnswerListener | undefined {
-    return this.#listener;
-  }
-
-  set listener(listener: AnswerListener | undefined) {
-    if (this.#listener === undefined && listener !== undefined) {
-      this.#response.on("drain", () => this.#listener?.clientDrained());
-      this.#response.on("close", () => {
-        if (!this.#response.writableFinished) this.#listener?.clientGone();
-      });
-    }
-    this.#listener = listener;
+    this.#connection = connection;
+    this.#flushTimeoutMs = flushTimeoutMs;
+    response.on("close", this.#onClose);
   }
 
   inform(status: number, fields: readonly string[]): void {
-    if (this.#request.httpVersionMinor === 0 || this.isHeadSent) return;
-    if (status === 100) {
-      this.#response.writeContinue();
-      return;
-    }
-    const byName: Record<string, string[]> = {};
-    for (let at = 0; at + 1 < fields.length; at += 2)
-      (byName[(fields[at] as string).toLowerCase()] ??= []).push(fields[at + 1] as string);
-    if (status === 102) this.#response.writeProcessing();
-    if (status !== 103 || byName["link"] === undefined) return;
-    try {
-      this.#response.writeEarlyHints({ ...byName, link: byName["link"] });
-    } catch {
-      // A Link the platform does not take for one: hints are only hints, the answer itself still comes.
-    }
+    if (this.#request.httpVersionMinor === 0 || this.isHeadSent || this.#response.destroyed) return;
+    this.#response.writeInformation(status, fields as string[]);
   }
 
   head(status: number, fields: readonly string[], bodyBytes: number): void {
     this.isHeadSent = true;
+    if (this.#response.destroyed) return;
     const isBodiless = this.#request.method === "HEAD" || status === 204 || status === 304;
+    const isHttp10 = this.#request.httpVersionMinor === 0;
     this.#hasBody = !isBodiless && bodyBytes !== 0;
-    const isChunked = this.#hasBody && bodyBytes < 0 && this.#request.httpVersionMinor > 0;
+    const isChunked = this.#hasBody && bodyBytes < 0 && !isHttp10;
+    this.#isUntilClose = this.#hasBody && bodyBytes < 0 && isHttp10;
     const list = isChunked ? (fields as string[]) : withoutTrailerField(fields);
     if (bodyBytes >= 0 && status !== 204) list.push("Content-Length", String(bodyBytes));
-    if (this.#closes) list.push("Connection", "close");
+    if (!this.#body.isDone && !this.#body.endsWithin(SMALL_REST_BYTES)) this.#isLast = true;
+    if (this.#connection.endsAfterAnswer) this.#isLast = true;
+    if (this.#isLast) {
+      list.push("Connection", "close");
+      this.#connection.close();
+    }
     this.#response.writeHead(status, list);
     // The head usually leaves together with the body's first bytes; when none came in the same turn it must
     // not wait for them (server-sent events, long polls).
@@ -71,43 +70,98 @@ export class Http1Answer implements AnswerWriter {
 
   write(bytes: Buffer): boolean {
     this.#hasWritten = true;
-    return this.#hasBody ? this.#response.write(bytes) : true;
+    if (!this.#hasBody || this.#response.destroyed) return true;
+    const isTaken = this.#response.write(bytes);
+    if (!isTaken && !this.#listensForDrain) {
+      this.#listensForDrain = true;
+      this.#response.on("drain", () => this.listener?.clientDrained());
+    }
+    return isTaken;
   }
 
   end(trailers: readonly string[]): void {
     if (this.#isEnded) return;
     this.#isEnded = true;
-    if (trailers.length > 0 && this.#response.chunkedEncoding) {
-      const pairs: [string, string][] = [];
-      for (let at = 0; at + 1 < trailers.length; at += 2)
-        pairs.push([trailers[at] as string, trailers[at + 1] as string]);
-      this.#response.addTrailers(pairs);
+    const response = this.#response;
+    const connection = this.#connection;
+    if (response.destroyed) return;
+    if (trailers.length > 0 && response.chunkedEncoding) response.addTrailers(toPairs(trailers));
+    if (this.#body.isDone || this.#body.awaitsContinue) {
+      this.#finish();
+    } else if (this.#isLast) {
+      response.flushHeaders();
+      // A client in the middle of an upload gets to read our answer before the connection ends.
+      connection.expectWithin(LINGER_MS, this.#finish);
+      this.#body.discard(LINGER_BYTES, this.#finish);
+    } else {
+      connection.expectWithin(LINGER_MS, () => {
+        if (!this.#request.complete) connection.socket.destroy();
+      });
+      this.#body.discard(SMALL_REST_BYTES, () => undefined);
+      response.end();
     }
-    if (!this.#closes || this.#body.isDone) {
-      this.#response.end();
-      return;
-    }
-    this.#response.flushHeaders();
-    this.#body.discard(LINGER_BYTES, () => this.#response.end());
   }
 
   destroy(): void {
     this.#isEnded = true;
-    this.#response.destroy();
+    // Only a reset tells a client of HTTP/1.0 that a body which lasts until the close is not whole.
+    if (this.isHeadSent && this.#isUntilClose) this.#connection.socket.resetAndDestroy();
+    else this.#response.destroy();
   }
 
   closeAfter(): void {
-    this.#closes = true;
+    this.#isLast = true;
+  }
+
+  /**
+   * The rest of the request is not HTTP. Who works on it stops; an answer that is whole still leaves.
+   * @returns whether no answer was begun, so that there is room for a refusal
+   */
+  giveUpBody(): boolean {
+    if (this.#isEnded) {
+      this.#finish();
+      return false;
+    }
+    this.#isEnded = true;
+    this.#tellGone();
+    if (this.isHeadSent) this.#connection.socket.destroy();
+    return !this.isHeadSent;
+  }
+
+  #finish = (): void => {
+    if (this.#response.writableEnded || this.#response.destroyed) return;
+    this.#connection.expectWithin(this.#flushTimeoutMs, () => this.#connection.socket.destroy());
+    this.#response.end();
+  };
+
+  #onClose = (): void => {
+    if (!this.#response.writableFinished) this.#tellGone();
+    this.#connection.answered();
+  };
+
+  #tellGone(): void {
+    if (this.#isGone) return;
+    this.#isGone = true;
+    this.listener?.clientGone();
   }
 
   #flushHead = (): void => {
-    if (!this.#hasWritten && !this.#isEnded) this.#response.flushHeaders();
+    if (!this.#hasWritten && !this.#isEnded && !this.#response.destroyed)
+      this.#response.flushHeaders();
   };
+}
+
+function toPairs(list: readonly string[]): [string, string][] {
+  const pairs: [string, string][] = [];
+  for (let at = 0; at + 1 < list.length; at += 2)
+    pairs.push([list[at] as string, list[at + 1] as string]);
+  return pairs;
 }
 
 // Only chunked bodies have trailers, and the platform refuses to announce them for others.
 function withoutTrailerField(fields: readonly string[]): string[] {
-  const isNamed = (at: number): boolean => (fields[at - (at % 2)] as string).toLowerCase() === "trailer";
+  const isNamed = (at: number): boolean =>
+    (fields[at - (at % 2)] as string).toLowerCase() === "trailer";
   for (let at = 0; at < fields.length; at += 2)
     if (isNamed(at)) return fields.filter((_, position) => !isNamed(position));
   return fields as string[];

@@ -39,6 +39,20 @@ export class Http1Body implements RequestBody {
     }
   }
 
+  /** Whether the client waits for a 100 that was not sent; it may then never send the body. */
+  get awaitsContinue(): boolean {
+    return this.#mustContinue;
+  }
+
+  /** Whether what is still to come is known, and no more than `bytes`. */
+  endsWithin(bytes: number): boolean {
+    return (
+      this.declaredBytes >= 0 &&
+      !this.#mustContinue &&
+      this.declaredBytes - this.receivedBytes <= bytes
+    );
+  }
+
   pause(): void {
     this.isPaused = true;
     this.#request.pause();
@@ -52,9 +66,10 @@ export class Http1Body implements RequestBody {
   /**
    * Reads and forgets what is left, at most `maxBytes`, so that a client in the middle of an upload gets to
    * read our answer before the connection ends (a reset would destroy it in the client's kernel).
+   * @param done called once, when the body has ended in whatever way or `maxBytes` came
    */
   discard(maxBytes: number, done: () => void): void {
-    if (this.isDone || this.#mustContinue || this.#request.destroyed) {
+    if (this.isDone || this.#request.destroyed) {
       done();
       return;
     }

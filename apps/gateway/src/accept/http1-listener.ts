@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import { Deadlines, systemClock, type Clock } from "@tidegate/clock";
 import { addressKey } from "@tidegate/limits";
 import { REASON, type ReasonCode } from "../judge/reason.ts";
 import type { Peer } from "../judge/call.ts";
@@ -10,8 +11,8 @@ import { toCanonicalAddress } from "./client-address.ts";
 import type { Exchange, UpgradeExchange } from "./exchange.ts";
 import { Http1Answer } from "./http1-answer.ts";
 import { Http1Body } from "./http1-body.ts";
+import { Http1Connection, type ConnectionOwner, type Turn } from "./http1-connection.ts";
 import { inspectRequest, type Inspected } from "./inspect-request.ts";
-import { writeRawAnswer } from "./raw-answer.ts";
 
 /** What the listener hands over. Nothing of the platform's HTTP types passes this seam. */
 export interface Arrivals {
@@ -33,63 +34,72 @@ export interface Http1Exchange extends Exchange {
 export interface Http1Listener extends AsyncDisposable {
   /** @returns the port that is listened on */
   listen(): Promise<number>;
-  /** Stops accepting, closes silent connections, and lets each running answer be its connection's last. */
-  drain(): void;
+  /**
+   * Stops accepting, closes silent connections, and lets each running answer be its connection's last.
+   * @returns a promise that is kept when no answer is owed any more and the last one has left
+   */
+  drain(): Promise<void>;
   /** Ends every connection. */
   cut(): void;
   readonly connectionCount: number;
 }
 
-/** Requests that one connection may have in flight by pipelining; more is a flood, and ends it. */
-const MAX_PIPELINED = 32;
-
-/** What is remembered of one client connection. */
-interface Connection {
-  readonly peer: Peer;
-  /** Requests whose answer has not ended. */
-  inFlight: number;
-}
+/** How late an expiry on a client connection may be noticed. */
+const DEADLINE_TICK_MS = 250;
 
 export function createHttp1Listener({
   listen,
   servedHosts,
   clientAddress,
   arrivals,
+  clock = systemClock,
 }: {
   listen: GatewayConfig["listen"];
   servedHosts: ReadonlySet<string>;
   clientAddress: ClientAddress;
   arrivals: Arrivals;
+  clock?: Clock;
 }): Http1Listener {
-  return new NodeHttp1Listener({ listen, servedHosts, clientAddress, arrivals });
+  return new NodeHttp1Listener({ listen, servedHosts, clientAddress, arrivals, clock });
 }
 
-class NodeHttp1Listener implements Http1Listener {
+class NodeHttp1Listener implements Http1Listener, ConnectionOwner {
   readonly #listen: GatewayConfig["listen"];
   readonly #servedHosts: ReadonlySet<string>;
   readonly #clientAddress: ClientAddress;
   readonly #arrivals: Arrivals;
+  readonly #clock: Clock;
+  readonly #deadlines: Deadlines;
   readonly #server: Server;
   /** Bounded by `listen.maxConnections`; an entry leaves with its connection. */
-  readonly #connections = new Map<Duplex, Connection>();
+  readonly #connections = new Map<Duplex, Http1Connection>();
   #lastConnectionNumber = 0;
-  #isDraining = false;
+  /** Connections on which an answer is owed. */
+  #busyCount = 0;
+  #whenIdle: (() => void) | undefined;
+  /** The request that just asked for an upgrade it cannot have. Written and read within one turn of the parser. */
+  #refusedUpgrade: IncomingMessage | undefined;
+  isDraining = false;
 
   constructor({
     listen,
     servedHosts,
     clientAddress,
     arrivals,
+    clock,
   }: {
     listen: GatewayConfig["listen"];
     servedHosts: ReadonlySet<string>;
     clientAddress: ClientAddress;
     arrivals: Arrivals;
+    clock: Clock;
   }) {
     this.#listen = listen;
     this.#servedHosts = servedHosts;
     this.#clientAddress = clientAddress;
     this.#arrivals = arrivals;
+    this.#clock = clock;
+    this.#deadlines = new Deadlines(clock, DEADLINE_TICK_MS);
     this.#server = createServer({
       insecureHTTPParser: false,
       maxHeaderSize: listen.maxHeaderBytes,
@@ -101,9 +111,12 @@ class NodeHttp1Listener implements Http1Listener {
       noDelay: true,
       // We refuse a missing Host ourselves, with a problem document.
       requireHostHeader: false,
+      shouldUpgradeCallback: (request) => this.#shouldUpgrade(request),
     });
     this.#server.maxHeadersCount = 0; // bounded by maxHeaderSize; a count would cut fields off in silence
     this.#server.maxConnections = listen.maxConnections;
+    // A connection that could not be accepted (out of descriptors) is that connection's loss, not the process's.
+    this.#server.on("error", () => undefined);
     this.#server.on("connection", (socket: Socket) => this.#connected(socket));
     this.#server.on("request", (request, response) => this.#requested(request, response, false));
     this.#server.on("checkContinue", (request, response) =>
@@ -112,16 +125,8 @@ class NodeHttp1Listener implements Http1Listener {
     this.#server.on("checkExpectation", (request, response) =>
       this.#requested(request, response, false),
     );
-    this.#server.on("upgrade", (request, socket, early) =>
-      this.#upgraded(request, socket as Socket, early),
-    );
-    this.#server.on("connect", (request, socket) =>
-      this.#refuseRaw(socket, {
-        method: request.method ?? "",
-        reason: REASON.malformed_request,
-        detail: "CONNECT is not served",
-      }),
-    );
+    this.#server.on("upgrade", (request, _socket, early) => this.#upgraded(request, early));
+    this.#server.on("connect", (request) => this.#connectAsked(request));
     this.#server.on("clientError", (error: NodeJS.ErrnoException, socket) =>
       this.#broken(error, socket),
     );
@@ -140,53 +145,52 @@ class NodeHttp1Listener implements Http1Listener {
     return (this.#server.address() as AddressInfo).port;
   }
 
-  drain(): void {
-    this.#isDraining = true;
+  drain(): Promise<void> {
+    this.isDraining = true;
     this.#server.close();
     this.#server.closeIdleConnections();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#whenIdle = resolve;
+    if (this.#busyCount === 0) resolve();
+    return promise;
   }
 
   cut(): void {
     this.#server.closeAllConnections();
     // Upgraded connections are no longer the server's own.
-    for (const socket of this.#connections.keys()) socket.destroy();
+    for (const { socket } of this.#connections.values()) socket.destroy();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.drain();
+    void this.drain();
     this.cut();
   }
 
-  #connected(socket: Socket): void {
-    const address = toCanonicalAddress(socket.remoteAddress ?? "");
-    const peer: Peer = {
-      address,
-      network: addressKey(address) ?? address,
-      port: socket.remotePort ?? 0,
-      connectionNumber: ++this.#lastConnectionNumber,
-    };
-    this.#connections.set(socket, { peer, inFlight: 0 });
-    socket.once("close", () => this.#connections.delete(socket));
+  began(): void {
+    this.#busyCount++;
   }
 
-  #requested(request: IncomingMessage, response: ServerResponse, mustContinue: boolean): void {
-    const connection = this.#connections.get(request.socket);
-    if (connection === undefined) {
-      response.destroy();
-      return;
-    }
-    connection.inFlight++;
-    response.once("close", () => connection.inFlight--);
-    const inspected = this.#inspect(request);
+  idled(): void {
+    this.#busyCount--;
+    if (this.#busyCount === 0) this.#whenIdle?.();
+  }
+
+  closed({ socket }: Http1Connection): void {
+    this.#connections.delete(socket);
+  }
+
+  serve(connection: Http1Connection, turn: Turn): void {
+    const { request, response, mustContinue } = turn;
+    const inspected = this.#inspect(request, turn.isRefusedUpgrade, connection.peer);
     const isRefused = "reason" in inspected;
     const declaredBytes = isRefused ? declaredLength(request) : inspected.head.bodyBytes;
     const body = new Http1Body(request, response, { declaredBytes, mustContinue });
-    const answer = new Http1Answer(request, response, body);
-    if (this.#isDraining) answer.closeAfter();
-    if (connection.inFlight > MAX_PIPELINED) {
-      request.socket.destroy();
-      return;
-    }
+    const answer = new Http1Answer(request, response, {
+      body,
+      connection,
+      flushTimeoutMs: this.#listen.idleTimeoutMs,
+    });
+    connection.answering(answer);
     if (isRefused) {
       const arrival = { peer: connection.peer, method: request.method ?? "", closes: true };
       this.#arrivals.refused({ ...arrival, ...inspected }, (status, fields, text) => {
@@ -202,36 +206,57 @@ class NodeHttp1Listener implements Http1Listener {
     this.#arrivals.request({ head: inspected.head, peer, body, answer }, inspected.oddities);
   }
 
-  #upgraded(request: IncomingMessage, socket: Socket, early: Buffer): void {
+  #connected(socket: Socket): void {
+    const address = toCanonicalAddress(socket.remoteAddress ?? "");
+    const peer: Peer = {
+      address,
+      network: addressKey(address) ?? address,
+      port: socket.remotePort ?? 0,
+      connectionNumber: ++this.#lastConnectionNumber,
+    };
+    const parts = { peer, owner: this, clock: this.#clock, deadlines: this.#deadlines };
+    this.#connections.set(socket, new Http1Connection(socket, parts));
+  }
+
+  #requested(request: IncomingMessage, response: ServerResponse, mustContinue: boolean): void {
+    const connection = this.#connections.get(request.socket);
+    if (connection === undefined) {
+      response.destroy();
+      return;
+    }
+    const isRefusedUpgrade = this.#refusedUpgrade === request;
+    this.#refusedUpgrade = undefined;
+    connection.take({ request, response, mustContinue, isRefusedUpgrade });
+  }
+
+  // What is not let through here stays an ordinary request, which is refused in its turn: a 101, or a refusal
+  // written past the answers still owed, would be taken for one of them (request smuggling by pipelining).
+  #shouldUpgrade(request: IncomingMessage): boolean {
+    const isFree = this.#connections.get(request.socket)?.isFree === true;
+    const isWebSocket =
+      request.method === "GET" &&
+      isHttp11(request) &&
+      joinFields(request.rawHeaders, "upgrade")?.trim().toLowerCase() === "websocket" &&
+      request.headers["transfer-encoding"] === undefined &&
+      Number(request.headers["content-length"] ?? 0) === 0;
+    if (isFree && isWebSocket) return true;
+    this.#refusedUpgrade = request;
+    return false;
+  }
+
+  #upgraded(request: IncomingMessage, early: Buffer): void {
+    const { socket } = request;
     const connection = this.#connections.get(socket);
     if (connection === undefined) {
       socket.destroy();
       return;
     }
-    // Nobody listens for errors on a connection that left the server; a reset must not end the process.
-    socket.on("error", () => socket.destroy());
-    const method = request.method ?? "";
-    const refuse = (detail: string): void =>
-      this.#refuseRaw(socket, { method, reason: REASON.malformed_request, detail });
-    // The 101 would overtake the answers still owed (request smuggling by pipelining).
-    if (connection.inFlight > 0) {
-      refuse("An upgrade came behind an unanswered request");
-      return;
-    }
-    const inspected = this.#inspect(request);
+    const inspected = this.#inspect(request, false, connection.peer);
     if ("reason" in inspected) {
-      this.#refuseRaw(socket, { method, ...inspected });
+      this.#refuseRaw(connection, { method: request.method ?? "", ...inspected });
       return;
     }
     const { head } = inspected;
-    if (method !== "GET" || head.httpVersion !== "1.1" || !isWebSocketUpgrade(head.fields)) {
-      refuse("Only GET can be upgraded, and only to websocket");
-      return;
-    }
-    if (head.bodyBytes !== 0) {
-      refuse("A handshake has no body");
-      return;
-    }
     socket.pause();
     this.#arrivals.upgrade(
       {
@@ -239,47 +264,67 @@ class NodeHttp1Listener implements Http1Listener {
         peer: this.#peerOf(connection.peer, head.fields),
         socket,
         early,
-        refuse: (status, fields, text) => writeRawAnswer(socket, status, { fields, body: text }),
+        refuse: (status, fields, text) => connection.refuseRaw(status, fields, text),
       },
       inspected.oddities,
     );
   }
 
-  #broken(error: NodeJS.ErrnoException, socket: Duplex): void {
+  #connectAsked({ socket }: IncomingMessage): void {
     const connection = this.#connections.get(socket);
-    // An answer is under way: writing a second one into it would corrupt it.
-    if (connection === undefined || connection.inFlight > 0 || error.code === "ECONNRESET") {
+    // The parser has let go of the connection, so answers still owed could not be finished properly.
+    if (connection === undefined || !connection.isFree) {
       socket.destroy();
       return;
     }
-    this.#refuseRaw(socket, { method: "", ...explainParserError(error) });
+    const detail = "CONNECT is not served";
+    this.#refuseRaw(connection, { method: "CONNECT", reason: REASON.malformed_request, detail });
+  }
+
+  #broken(error: NodeJS.ErrnoException, socket: Duplex): void {
+    const connection = this.#connections.get(socket);
+    const isRefusable = /^(?:HPE_|ERR_HTTP_)/.test(error.code ?? "");
+    if (connection === undefined || !isRefusable) {
+      socket.destroy();
+      return;
+    }
+    connection.broken(() =>
+      this.#refuseRaw(connection, { method: "", ...explainParserError(error) }),
+    );
   }
 
   #refuseRaw(
-    socket: Duplex,
+    connection: Http1Connection,
     refusal: { method: string; reason: ReasonCode; detail: string },
   ): void {
-    const peer = this.#connections.get(socket)?.peer;
-    if (peer === undefined) {
-      socket.destroy();
-      return;
-    }
-    this.#arrivals.refused({ peer, closes: true, ...refusal }, (status, fields, body) =>
-      writeRawAnswer(socket, status, { fields, body }),
+    this.#arrivals.refused(
+      { peer: connection.peer, closes: true, ...refusal },
+      (status, fields, body) => connection.refuseRaw(status, fields, body),
     );
   }
 
-  #inspect(request: IncomingMessage): Inspected {
-    return inspectRequest(
+  #inspect(request: IncomingMessage, isRefusedUpgrade: boolean, peer: Peer): Inspected {
+    const { method = "", url = "", rawHeaders } = request;
+    // The parser also reads 0.9 and 2.0 out of a request line, and would frame them as it likes.
+    const isHttp10 = request.httpVersionMajor === 1 && request.httpVersionMinor === 0;
+    if (!isHttp10 && !isHttp11(request))
+      return { reason: REASON.malformed_request, detail: "Only HTTP/1.1 and HTTP/1.0 are spoken" };
+    const inspected = inspectRequest(
       {
-        method: request.method ?? "",
-        target: request.url ?? "",
-        httpVersion: request.httpVersionMinor === 0 ? "1.0" : "1.1",
-        fields: request.rawHeaders,
-        isEncrypted: false,
+        method,
+        target: url,
+        httpVersion: isHttp10 ? "1.0" : "1.1",
+        fields: rawHeaders,
+        isEncrypted: this.#isEncrypted(peer, rawHeaders),
       },
       { maxTargetBytes: this.#listen.maxTargetBytes, servedHosts: this.#servedHosts },
     );
+    if (!isRefusedUpgrade || "reason" in inspected) return inspected;
+    return {
+      reason: REASON.malformed_request,
+      detail:
+        "Only a GET without body, with nothing unanswered before it, is upgraded, and only to websocket",
+    };
   }
 
   #peerOf(peer: Peer, fields: readonly string[]): Peer {
@@ -288,10 +333,17 @@ class NodeHttp1Listener implements Http1Listener {
     const address = this.#clientAddress.resolve(peer.address, forwardedFor);
     return { ...peer, address, network: addressKey(address) ?? address, isProxied: true };
   }
+
+  /** TLS may have ended at a configured proxy, which then says so; the right-most word is its own. */
+  #isEncrypted(peer: Peer, fields: readonly string[]): boolean {
+    if (!this.#clientAddress.isTrusted(peer.address)) return false;
+    const protocols = joinFields(fields, "x-forwarded-proto")?.split(",");
+    return protocols?.at(-1)?.trim().toLowerCase() === "https";
+  }
 }
 
-function isWebSocketUpgrade(fields: readonly string[]): boolean {
-  return joinFields(fields, "upgrade")?.trim().toLowerCase() === "websocket";
+function isHttp11(request: IncomingMessage): boolean {
+  return request.httpVersionMajor === 1 && request.httpVersionMinor === 1;
 }
 
 function joinFields(fields: readonly string[], name: string): string | undefined {

@@ -33,13 +33,17 @@ export function inspectRequest(
   const { transferEncoding } = facts;
   if (transferEncoding !== undefined) {
     // RFC 9112 §6.1: anything but a lone final chunked is read differently by different parsers.
-    if (transferEncoding !== "chunked") return malformed("Transfer-Encoding is not exactly chunked");
+    if (transferEncoding !== "chunked")
+      return malformed("Transfer-Encoding is not exactly chunked");
     if (raw.httpVersion === "1.0") return malformed("HTTP/1.0 has no Transfer-Encoding");
   }
   // RFC 9110 §9.3.8: a recipient must not reflect credentials; nobody needs TRACE through a gateway.
   if (raw.method === "TRACE") return malformed("TRACE is not served");
   if (raw.target.length > maxTargetBytes)
-    return { reason: REASON.target_too_long, detail: `The target is longer than ${maxTargetBytes} bytes` };
+    return {
+      reason: REASON.target_too_long,
+      detail: `The target is longer than ${maxTargetBytes} bytes`,
+    };
 
   const place = splitTarget(raw, facts.host, servedHosts);
   if (typeof place === "string") return malformed(place);

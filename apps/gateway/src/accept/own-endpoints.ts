@@ -25,7 +25,8 @@ export function createOwnEndpoints({
   return {
     answer(head, servedHosts) {
       // Probes ask by address and by whatever name they have (any Host), and learn nothing they could misuse.
-      if (head.path === "/healthz") return only(["GET"], head, () => json(HEALTHY.status, HEALTHY.body));
+      if (head.path === "/healthz")
+        return only(["GET"], head, () => json(HEALTHY.status, HEALTHY.body));
       if (head.path === "/readyz")
         return only(["GET"], head, () => {
           const { status, body } = toReadinessAnswer(readiness());

@@ -3,7 +3,7 @@ import type { Duplex } from "node:stream";
 
 /**
  * Writes an answer onto a connection that has no parser any more (a refused upgrade, a broken request) and
- * ends it. @param fields flat list of names and values
+ * ends our side of it. @param fields flat list of names and values
  */
 export function writeRawAnswer(
   socket: Duplex,
@@ -19,4 +19,3 @@ export function writeRawAnswer(
   lines.push(`Content-Length: ${Buffer.byteLength(body)}`, "Connection: close", "", body);
   socket.end(lines.join("\r\n"));
 }
-

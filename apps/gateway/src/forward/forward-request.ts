@@ -97,13 +97,16 @@ class Forwarding implements BodySink, ExchangeListener, AnswerListener {
     this.#requestBytes += bytes.length;
     if (!this.#admitsChunk(bytes)) return;
     const connection = this.#connection as UpstreamConnection;
-    const isTaken = this.#head.bodyBytes < 0 ? connection.writeChunk(bytes) : connection.write(bytes);
+    const isTaken =
+      this.#head.bodyBytes < 0 ? connection.writeChunk(bytes) : connection.write(bytes);
     if (!isTaken) this.#options.exchange.body.pause();
   }
 
   bodyEnded(trailers: readonly string[]): void {
     if (this.#isOver) return;
     this.#isBodySent = true;
+    // Nothing of the body can refuse the call any more.
+    this.#options.visit.commit();
     this.#sentMs = this.#options.clock.monotonicMs();
     const tail = this.#head.bodyBytes < 0 ? `0\r\n${trailerLines(trailers)}\r\n` : "";
     this.#connection?.endRequest(tail);
@@ -132,8 +135,6 @@ class Forwarding implements BodySink, ExchangeListener, AnswerListener {
     const fields = toClientFields(head.fields);
     fields.push("Via", `1.1 ${viaName}`);
     addAnswerFields(fields);
-    // Whatever is left of the upload has no reader any more, so the connection cannot carry another request.
-    if (!this.#isBodySent) exchange.answer.closeAfter();
     exchange.answer.head(head.status, fields, head.bodyBytes);
   }
 
@@ -216,7 +217,9 @@ class Forwarding implements BodySink, ExchangeListener, AnswerListener {
     this.#target = connection.target;
     this.#sentMs = clock.monotonicMs();
     this.#addedMs = this.#sentMs - visit.arrivedMs;
-    connection.begin(buildHead(framingOf(this.#head)), {
+    const framing = framingOf(this.#head);
+    const extra = this.#head.takesTrailers ? [...framing, ...WANTS_TRAILERS] : framing;
+    connection.begin(buildHead(extra), {
       listener: this,
       hasBody,
       isHeadRequest: this.#head.method === "HEAD",
@@ -297,12 +300,15 @@ class Forwarding implements BodySink, ExchangeListener, AnswerListener {
 }
 
 const NOTHING: readonly string[] = [];
+const EMPTY_BODY: readonly string[] = ["Content-Length", "0"];
+// RFC 9110 §10.1.4: TE is for the next hop alone, and so needs its name in Connection.
+const WANTS_TRAILERS: readonly string[] = ["TE", "trailers", "Connection", "TE"];
 
 function framingOf(head: RequestHead): readonly string[] {
   const { bodyBytes, method } = head;
   // A method that usually has a body says so even when it is empty (RFC 9110 §8.6).
-  if (bodyBytes === 0) return MAY_BE_EMPTY.has(method) ? ["Content-Length", "0"] : NOTHING;
-  const framing =
+  if (bodyBytes === 0) return MAY_BE_EMPTY.has(method) ? EMPTY_BODY : NOTHING;
+  const framing: string[] =
     bodyBytes < 0 ? ["Transfer-Encoding", "chunked"] : ["Content-Length", String(bodyBytes)];
   if (head.expectsContinue) framing.push("Expect", "100-continue");
   return framing;

@@ -34,7 +34,10 @@ export function buildUpstreamHead(
     const fate = requestFieldFate(name);
     if (fate === FATE.strip) continue;
     if (connectionOptions.length > 0 && connectionOptions.includes(name.toLowerCase())) continue;
-    const value = fate === FATE.keep ? (fields[at + 1] as string) : changed(fate, fields[at + 1] as string, facts);
+    const value =
+      fate === FATE.keep
+        ? (fields[at + 1] as string)
+        : changed(fate, fields[at + 1] as string, facts);
     if (value !== undefined) text += `${name}: ${value}\r\n`;
   }
   for (let at = 0; at + 1 < extra.length; at += 2) text += `${extra[at]}: ${extra[at + 1]}\r\n`;

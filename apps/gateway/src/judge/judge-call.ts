@@ -20,7 +20,8 @@ export function judgeCall(
     const policy = policies[index] as Policy;
     const verdict = policy.judge(call, refusal);
     if (verdict === VERDICT.admit) continue;
-    if (verdict === PENDING) return judgeRest(policies, index, { call, refusal, signal: caller?.signal });
+    if (verdict === PENDING)
+      return judgeRest(policies, index, { call, refusal, signal: caller?.signal });
     refuse(policies, index, call, refusal);
     return verdict;
   }

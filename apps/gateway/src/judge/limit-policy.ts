@@ -105,7 +105,14 @@ export class LimitPolicy implements Policy {
     let outcome: number;
     if (this.#isRefundable && call.isFirst) {
       const booking = this.#spare.pop() ?? createReservation();
-      outcome = this.#limiter.reserve(this.#handles, this.#costs, uses.length, call.nowMs, report, booking);
+      outcome = this.#limiter.reserve(
+        this.#handles,
+        this.#costs,
+        uses.length,
+        call.nowMs,
+        report,
+        booking,
+      );
       if (outcome === OUTCOME.admitted) call.booking = booking;
       else this.#keep(booking);
     } else {

@@ -3,7 +3,8 @@
  * the service behind it must never read two different paths out of one request (path confusion).
  *
  * - Escapes of unreserved characters are decoded, once (RFC 3986 §6.2.2.2); other escapes get upper-case digits.
- * - Dot segments, encoded ones too, are resolved (RFC 3986 §5.2.4); climbing above the root is refused.
+ * - Dot segments, encoded ones too, are resolved (RFC 3986 §5.2.4); climbing above the root is refused, and so is
+ *   a dot segment that only a service would see: behind an encoded separator, or before a `;`.
  * - What servers are known to read in different ways is reported in `oddities`, for the route to allow or not.
  */
 export interface CanonicalPath {
@@ -43,12 +44,17 @@ export function toCanonicalPath(path: string): CanonicalPath | undefined {
   const decoded = decodeUnreserved(path);
   if (decoded === undefined) return undefined;
   const resolved = resolveDotSegments(decoded);
-  if (resolved === undefined) return undefined;
+  // A path that begins with two slashes would be read as an authority by who resolves it as a reference.
+  if (resolved === undefined || resolved.startsWith("//") || HIDDEN_DOTS.test(resolved))
+    return undefined;
   return { path: resolved, oddities: findOddities(resolved) };
 }
 
 // Nearly every path that is sent: no escape, no dot at the start of a segment, no empty segment but the last.
 const PLAIN = /^(?:\/[A-Za-z0-9_~!$&'()*+,=:@-][A-Za-z0-9._~!$&'()*+,=:@-]*)*\/?$/;
+
+// `/a/..;x/b` climbs in servers that take parameters off first, `/a/..%2Fb` in those that decode first.
+const HIDDEN_DOTS = /(?:\/|%2F|%5C)\.{1,2}(?:;|%2F|%5C|\/|$)/;
 
 // Printable ASCII without `#`, `\` and space; `?` cannot occur in a path.
 const ALLOWED = /^[!"$-[\]-~]+$/;

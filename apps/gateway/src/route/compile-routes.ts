@@ -23,12 +23,12 @@ export const OPCODE_CLASSES = ["text", "binary", "control"] as const;
 
 /**
  * Turns configuration into routes with their policies, and one limiter that holds every limit of all routes.
- * Nothing begins to run here, so nothing must be undone.
+ * Nothing begins to run here, so nothing must be undone. The limiter is undefined when there is no limit at all.
  */
 export function compileRoutes(
   config: GatewayConfig,
   { random, metrics }: { random: Random; metrics: LimitCounters },
-): { readonly routes: readonly Route[]; readonly limiter: Limiter } {
+): { readonly routes: readonly Route[]; readonly limiter: Limiter | undefined } {
   const definitions: LimitDefinition[] = [];
   const define = (limit: LimitConfig | SocketLimitConfig): number =>
     definitions.push(toDefinition(limit)) - 1;
@@ -41,7 +41,7 @@ export function compileRoutes(
       limitIndex: define(limit),
     })),
   }));
-  const limiter = createLimiter({ definitions, random });
+  const limiter = definitions.length === 0 ? undefined : createLimiter({ definitions, random });
   const routes = drafts.map((draft, index) =>
     compileRoute({ ...draft, index, config, limiter, metrics }),
   );
@@ -72,7 +72,7 @@ function compileRoute({
   socketLimits: readonly Defined<SocketLimitConfig>[];
   index: number;
   config: GatewayConfig;
-  limiter: Limiter;
+  limiter: Limiter | undefined;
   metrics: LimitCounters;
 }): Route {
   const id = routeId(route);
@@ -95,7 +95,7 @@ function compileRoute({
   const early = uses.filter(({ per }) => per === "address" || per === "connection");
   const late = uses.filter(({ per }) => per === "user" || per === "route");
   const limitPolicy = (stage: "address" | "principal", set: readonly LimitUse[]): LimitPolicy[] => {
-    if (set.length === 0) return [];
+    if (set.length === 0 || limiter === undefined) return [];
     const refusals = metrics.limitCounters(
       id,
       set.map(({ name }) => name),
@@ -153,7 +153,7 @@ function compileSocketRules({
   config: NonNullable<RouteConfig["websocket"]>;
   limits: readonly Defined<SocketLimitConfig>[];
   use: (limit: Defined<SocketLimitConfig>) => LimitUse;
-  limiter: Limiter;
+  limiter: Limiter | undefined;
   metrics: LimitCounters;
 }): SocketRules {
   // A limit that covers two classes is one budget: both use the same handle.
@@ -163,7 +163,7 @@ function compileSocketRules({
       const uses = used
         .filter(({ limit }) => limit.from === sender && covers(limit.class, className))
         .map((entry) => entry.use);
-      if (uses.length === 0) return [];
+      if (uses.length === 0 || limiter === undefined) return [];
       // Nothing judges a message after its limits yet, so nothing is booked that could come back.
       const refusals = metrics.limitCounters(
         id,

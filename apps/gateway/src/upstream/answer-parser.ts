@@ -24,7 +24,17 @@ export interface AnswerHead {
   readonly keepAliveMs: number;
 }
 
-const STATE = { idle: 0, head: 1, sized: 2, untilClose: 3, chunkSize: 4, chunkData: 5, chunkEnd: 6, trailers: 7, done: 8 } as const;
+const STATE = {
+  idle: 0,
+  head: 1,
+  sized: 2,
+  untilClose: 3,
+  chunkSize: 4,
+  chunkData: 5,
+  chunkEnd: 6,
+  trailers: 7,
+  done: 8,
+} as const;
 type State = (typeof STATE)[keyof typeof STATE];
 
 /** Longest chunk-size line; extensions are read over and forgotten (RFC 9112 §7.1.1). */
@@ -45,6 +55,7 @@ export class AnswerParser {
   /** Bytes of an unfinished head, chunk-size line or trailer section; bounded by the limit of each. */
   #pending: Buffer | undefined;
   #trailers: string[] = [];
+  #trailerBytes = 0;
 
   constructor(maxHeaderBytes: number) {
     this.#maxHeaderBytes = maxHeaderBytes;
@@ -57,6 +68,7 @@ export class AnswerParser {
     this.#state = STATE.head;
     this.#informational = 0;
     this.#trailers = [];
+    this.#trailerBytes = 0;
     this.#pending = undefined;
   }
 
@@ -114,16 +126,19 @@ export class AnswerParser {
           const end = this.#findLine(chunk, at, 2);
           if (typeof end === "string") return "A chunk does not end where its size says";
           if (end < 0) return undefined;
-          if (this.#section(chunk, at, end) !== "\r\n") return "A chunk does not end where its size says";
+          if (this.#section(chunk, at, end) !== "\r\n")
+            return "A chunk does not end where its size says";
           at = end;
           this.#state = STATE.chunkSize;
           break;
         }
         case STATE.trailers: {
-          const end = this.#findLine(chunk, at, MAX_TRAILER_BYTES);
+          const end = this.#findLine(chunk, at, MAX_TRAILER_BYTES - this.#trailerBytes);
           if (typeof end === "string") return end;
           if (end < 0) return undefined;
-          const flaw = this.#takeTrailer(this.#section(chunk, at, end), chunk.length - end);
+          const line = this.#section(chunk, at, end);
+          this.#trailerBytes += line.length;
+          const flaw = this.#takeTrailer(line, chunk.length - end);
           if (flaw !== undefined) return flaw;
           at = end;
           break;
@@ -190,7 +205,9 @@ export class AnswerParser {
 
   #takeHead(text: string, bytesBehind: number): string | undefined {
     const lineEnd = text.indexOf("\r\n");
-    const status = /^HTTP\/1\.([01]) (\d{3})(?: [\t\x20-\x7e\x80-\xff]*)?$/.exec(text.slice(0, lineEnd));
+    const status = /^HTTP\/1\.([01]) (\d{3})(?: [\t\x20-\x7e\x80-\xff]*)?$/.exec(
+      text.slice(0, lineEnd),
+    );
     if (status === null) return "The status line is not HTTP/1.1";
     const code = Number(status[2]);
     const fields: string[] = [];

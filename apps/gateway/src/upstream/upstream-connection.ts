@@ -117,11 +117,11 @@ export class UpstreamConnection {
     this.#isRequestSent = !hasBody;
     const nowMs = this.#clock.monotonicMs();
     this.#totalDueMs =
-      this.#config.totalTimeoutMs === 0 ? Number.POSITIVE_INFINITY : nowMs + this.#config.totalTimeoutMs;
+      this.#config.totalTimeoutMs === 0
+        ? Number.POSITIVE_INFINITY
+        : nowMs + this.#config.totalTimeoutMs;
     this.#touch(nowMs);
     this.#parser.begin(this.#answers, isHeadRequest);
-    // A paused idle connection would not notice the answer.
-    this.#socket.resume();
     this.#socket.write(head, "latin1");
   }
 
@@ -165,8 +165,12 @@ export class UpstreamConnection {
 
   /** Was taken from the pool and is not needed after all. */
   release(): void {
-    if (this.isUsable) this.#owner.idled(this);
-    else this.#socket.destroy();
+    if (!this.isUsable) {
+      this.#socket.destroy();
+      return;
+    }
+    this.#rest();
+    this.#owner.idled(this);
   }
 
   /** Gives the exchange up; the listener hears nothing more. A half-sent request is cut, never completed. */
@@ -180,7 +184,8 @@ export class UpstreamConnection {
   }
 
   readonly #answers = {
-    informed: (status: number, fields: string[]): void => this.#listener?.answerInformed(status, fields),
+    informed: (status: number, fields: string[]): void =>
+      this.#listener?.answerInformed(status, fields),
     head: (answer: AnswerHead): void => {
       if (answer.isUpgrade) {
         this.#fail("upstream_garbage", "it answered 101 to a request that asked for no upgrade");
@@ -189,7 +194,10 @@ export class UpstreamConnection {
       this.#hasAnswerBegun = true;
       if (answer.keepAliveMs > 0)
         // A second early, so that our next request does not cross the target's own ending on the way.
-        this.#keepAliveMs = Math.min(this.#config.keepAliveMs, Math.max(0, answer.keepAliveMs - 1_000));
+        this.#keepAliveMs = Math.min(
+          this.#config.keepAliveMs,
+          Math.max(0, answer.keepAliveMs - 1_000),
+        );
       this.#listener?.answerHead(answer);
     },
     chunk: (bytes: Buffer): void => this.#listener?.answerChunk(bytes),
@@ -197,10 +205,13 @@ export class UpstreamConnection {
       const listener = this.#listener;
       this.#listener = undefined;
       // An answer that came before the request was whole leaves the connection in the middle of a body.
-      const isKept = isReusable && this.#isRequestSent && !this.#socket.writableNeedDrain;
+      const isKept =
+        isReusable &&
+        this.#isRequestSent &&
+        !this.#socket.writableNeedDrain &&
+        !this.#socket.destroyed;
       if (isKept) {
-        this.#deadline.dueMs = Number.POSITIVE_INFINITY;
-        this.usableUntilMs = this.#clock.monotonicMs() + this.#keepAliveMs;
+        this.#rest();
       } else {
         this.#socket.destroy();
       }
@@ -230,7 +241,19 @@ export class UpstreamConnection {
     this.#owner.closed(this);
   }
 
+  /** Waits for the next exchange: the deadline is now that of an unused connection. */
+  #rest(): void {
+    this.usableUntilMs = this.#clock.monotonicMs() + this.#keepAliveMs;
+    this.#deadline.dueMs = this.usableUntilMs;
+    // A slow client may have paused it, and a paused connection does not notice its end.
+    this.#socket.resume();
+  }
+
   #expired(): void {
+    if (this.#listener === undefined) {
+      this.#socket.destroy();
+      return;
+    }
     const { firstByteTimeoutMs, idleTimeoutMs, totalTimeoutMs } = this.#config;
     const nowMs = this.#clock.monotonicMs();
     if (nowMs >= this.#totalDueMs) {
@@ -278,9 +301,16 @@ export async function openSocket({
 }): Promise<Socket> {
   const cannot = `Cannot connect to ${target.authority}`;
   const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const socket = connect({ host: target.host, port: target.port, noDelay: true, allowHalfOpen: true });
+  const socket = connect({
+    host: target.host,
+    port: target.port,
+    noDelay: true,
+    allowHalfOpen: true,
+  });
   const timer = clock.after(config.connectTimeoutMs, () =>
-    reject(new Fault("upstream_timeout", `${cannot}: not open within ${config.connectTimeoutMs} ms`)),
+    reject(
+      new Fault("upstream_timeout", `${cannot}: not open within ${config.connectTimeoutMs} ms`),
+    ),
   );
   const left = (): void => reject(new Fault("client_gone", `${cannot}: the client went away`));
   const refused = (cause: Error): void =>

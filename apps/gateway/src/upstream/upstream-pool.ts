@@ -11,6 +11,8 @@ const DEADLINE_TICK_MS = 50;
 interface Waiter {
   readonly target: Target;
   readonly signal: AbortSignal;
+  /** Listens to `signal`: a place in the queue is for who is still there. */
+  readonly left: () => void;
   readonly resolve: (connection: UpstreamConnection | Promise<UpstreamConnection>) => void;
   readonly reject: (fault: Fault) => void;
   readonly timer: Timer;
@@ -61,6 +63,7 @@ class UpstreamPool implements Upstream, ConnectionOwner {
     caller: { readonly signal: AbortSignal },
     { isFresh }: { readonly isFresh: boolean },
   ): UpstreamConnection | Promise<UpstreamConnection> {
+    if (this.#isClosed) return Promise.reject(this.#stopping());
     const kept = isFresh ? undefined : this.#takeIdle(target);
     if (kept !== undefined) return kept;
     if (this.#openConnections < this.config.maxConnections || this.#closeOneIdle())
@@ -77,8 +80,8 @@ class UpstreamPool implements Upstream, ConnectionOwner {
     for (const connections of this.#idle.values())
       for (const connection of connections.splice(0)) connection.close();
     for (const waiter of this.#waiting.splice(0)) {
-      waiter.timer.cancel();
-      waiter.reject(new Fault("draining", `Cannot reach ${this.name}: the gateway is stopping`));
+      this.#unwatch(waiter);
+      waiter.reject(this.#stopping());
     }
   }
 
@@ -147,24 +150,38 @@ class UpstreamPool implements Upstream, ConnectionOwner {
     if (this.#waiting.length >= maxQueued)
       return Promise.reject(saturated(`${maxQueued} requests wait already`));
     const { promise, resolve, reject } = Promise.withResolvers<UpstreamConnection>();
-    const timer = this.#clock.after(queueTimeoutMs, () => {
-      this.#waiting.splice(this.#waiting.indexOf(waiter), 1);
-      reject(saturated(`none came free within ${queueTimeoutMs} ms`));
-    });
-    const waiter: Waiter = { target, signal, resolve, reject, timer };
+    const leave = (fault: Fault): void => {
+      const at = this.#waiting.indexOf(waiter);
+      if (at < 0) return;
+      this.#waiting.splice(at, 1);
+      this.#unwatch(waiter);
+      reject(fault);
+    };
+    const left = (): void =>
+      leave(new Fault("client_gone", `Cannot reach ${this.name}: the client went away`));
+    const timer = this.#clock.after(queueTimeoutMs, () =>
+      leave(saturated(`none came free within ${queueTimeoutMs} ms`)),
+    );
+    const waiter: Waiter = { target, signal, left, resolve, reject, timer };
     this.#waiting.push(waiter);
+    if (signal.aborted) left();
+    else signal.addEventListener("abort", left, { once: true });
     return promise;
   }
 
-  // The first who waits and is still there; a client that left has no use for a connection.
   #nextWaiter(): Waiter | undefined {
-    for (;;) {
-      const waiter = this.#waiting.shift();
-      if (waiter === undefined) return undefined;
-      waiter.timer.cancel();
-      if (!waiter.signal.aborted) return waiter;
-      waiter.reject(new Fault("client_gone", `Cannot reach ${this.name}: the client went away`));
-    }
+    const waiter = this.#waiting.shift();
+    if (waiter !== undefined) this.#unwatch(waiter);
+    return waiter;
+  }
+
+  #unwatch({ timer, signal, left }: Waiter): void {
+    timer.cancel();
+    signal.removeEventListener("abort", left);
+  }
+
+  #stopping(): Fault {
+    return new Fault("draining", `Cannot reach ${this.name}: the gateway is stopping`);
   }
 
   #freed(): void {

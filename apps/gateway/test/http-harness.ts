@@ -1,0 +1,126 @@
+// The whole gateway in this process, with its log in a file, and a client that writes bytes by hand.
+
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import {
+  rawConnection,
+  readAnswer,
+  tempFolder,
+  waitFor,
+  type RawAnswer,
+  type RawConnection,
+} from "@tidegate/testkit";
+import { validateConfig } from "../src/config/load-config.ts";
+import type { GatewayConfigInput } from "../src/config/schema.ts";
+import { createGateway, type Gateway } from "../src/gateway.ts";
+
+type Route = GatewayConfigInput["routes"][number];
+type Upstream = NonNullable<GatewayConfigInput["upstreams"]>[string];
+
+export interface GatewayOptions {
+  /** Where `service` is. */
+  readonly targets: readonly string[];
+  readonly upstream?: Partial<Upstream>;
+  /** Default: everything goes to `service`, without a credential. */
+  readonly routes?: readonly (Partial<Route> & Pick<Route, "path">)[];
+  readonly listen?: GatewayConfigInput["listen"];
+  readonly limits?: GatewayConfigInput["limits"];
+  readonly identity?: GatewayConfigInput["identity"];
+  readonly drainTimeoutMs?: number;
+}
+
+export interface GatewayUnderTest extends AsyncDisposable {
+  readonly gateway: Gateway;
+  readonly port: number;
+  readonly url: string;
+  readonly adminUrl: string;
+  readonly dataFolder: string;
+  connect(): Promise<RawConnection>;
+  /** One connection, these bytes, one answer. */
+  ask(bytes: string, options?: { readonly method?: string }): Promise<RawAnswer>;
+  /** Log lines of an event, parsed; the log is read again each time. */
+  logged(event: string): Promise<Record<string, unknown>[]>;
+  /** Waits until so many lines of an event are there. */
+  loggedAtLeast(event: string, count: number): Promise<Record<string, unknown>[]>;
+}
+
+export async function startGateway(options: GatewayOptions): Promise<GatewayUnderTest> {
+  const folder = await tempFolder();
+  const { config } = validateConfig(
+    {
+      listen: { port: 0, ...options.listen },
+      admin: { port: 0 },
+      dataFolder: folder.file("data"),
+      identity: options.identity ?? {},
+      upstreams: { service: { targets: [...options.targets], ...options.upstream } },
+      limits: options.limits ?? [],
+      routes: (options.routes ?? [{ path: "/**" }]).map((route) => ({
+        to: "service",
+        auth: "none" as const,
+        ...route,
+      })),
+      record: { destination: folder.file("log") },
+      shutdown: { drainTimeoutMs: options.drainTimeoutMs ?? 100 },
+    } satisfies GatewayConfigInput,
+    { folder: folder.path },
+  );
+  const gateway = createGateway(config);
+  const { port, url, adminUrl } = await gateway.start();
+  const logged = async (event: string): Promise<Record<string, unknown>[]> => {
+    const text = await readFile(folder.file("log"), "utf8").catch(() => "");
+    const lines = text.split("\n").filter((line) => line !== "");
+    return lines
+      .map((line) => JSON.parse(line) as Record<string, unknown>)
+      .filter((line) => line["event"] === event);
+  };
+  return {
+    gateway,
+    port,
+    url,
+    adminUrl,
+    dataFolder: folder.file("data"),
+    connect: () => rawConnection(port),
+    async ask(bytes, { method } = {}) {
+      await using client = await rawConnection(port);
+      await client.write(bytes);
+      return await readAnswer(client, method === undefined ? {} : { method });
+    },
+    logged,
+    loggedAtLeast: (event, count) =>
+      waitFor(
+        async () => {
+          const lines = await logged(event);
+          return lines.length >= count ? lines : undefined;
+        },
+        { what: `${count} log lines of ${event}` },
+      ),
+    async [Symbol.asyncDispose]() {
+      await gateway[Symbol.asyncDispose]();
+      await folder[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** A request as bytes. `fields` as they go on the wire; Host is added unless one is there. */
+export function requestBytes(
+  requestLine: string,
+  fields: readonly string[] = [],
+  body: string | Buffer = "",
+): string {
+  const hasHost = fields.some((field) => /^host:/i.test(field));
+  const lines = [requestLine, ...(hasHost ? [] : ["Host: localhost"]), ...fields];
+  return `${lines.join("\r\n")}\r\n\r\n${body.toString("latin1")}`;
+}
+
+export const get = (path: string, fields: readonly string[] = []): string =>
+  requestBytes(`GET ${path} HTTP/1.1`, fields);
+
+/** The problem document of a refusal, after its outer form was checked. */
+export function readProblem(answer: RawAnswer): Record<string, unknown> & { type: string } {
+  assert.equal(answer.field("content-type"), "application/problem+json");
+  assert.equal(answer.field("cache-control"), "no-store");
+  const problem = JSON.parse(answer.body.toString()) as Record<string, unknown> & { type: string };
+  assert.equal(problem["status"], answer.status);
+  assert.match(String(problem["instance"]), /^urn:tidegate:request:/);
+  return problem;
+}
