@@ -1,6 +1,7 @@
 // Checks that read the code without running it.
 
 import { spawn } from "node:child_process";
+import { stripVTControlCharacters } from "node:util";
 import { NOTHING, addTallies, type Tally } from "./tally.ts";
 
 const PARTS: readonly {
@@ -20,7 +21,8 @@ export async function runStaticParts(): Promise<Tally> {
       const { code, output, seconds } = await run(program, args);
       const isPassed = code === 0;
       console.log(`${isPassed ? "ok    " : "FAILED"} ${name} (${seconds.toFixed(1)} s)`);
-      if (!isPassed) console.log(output.trimEnd().replaceAll(/^/gm, "    "));
+      if (!isPassed)
+        console.log(stripVTControlCharacters(output).trimEnd().replaceAll(/^/gm, "    "));
       return isPassed ? { ...NOTHING, passed: 1 } : { ...NOTHING, failed: 1 };
     }),
   );
