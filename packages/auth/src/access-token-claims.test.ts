@@ -83,6 +83,8 @@ describe("access token: claims", () => {
     for (const typ of ["at+jwt", "AT+JWT", "application/at+jwt"]) {
       assert.equal(outcome(await t.present(t.sign({}, { typ }))), "accepted", typ);
     }
+    await using spelled = await setUpVerifier({ tokenTypes: ["application/AT+JWT"] });
+    assert.equal(outcome(await spelled.present(spelled.sign())), "accepted");
     await using absent = await setUpVerifier({ tokenTypes: ["absent"] });
     assert.equal(outcome(await absent.present(absent.sign({}, { typ: undefined }))), "accepted");
     assert.equal(outcome(await absent.present(absent.sign({}, { typ: "absent" }))), "header");

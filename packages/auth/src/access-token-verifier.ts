@@ -4,7 +4,7 @@ import { KeySet, type KeyLoad } from "./key-set.ts";
 import { issuerSource } from "./key-source.ts";
 import type { Fetch } from "./remote-json.ts";
 import { hasValidSignature } from "./signature.ts";
-import { readHeader, type SignatureAlgorithm } from "./token-header.ts";
+import { normaliseType, readHeader, type SignatureAlgorithm } from "./token-header.ts";
 import { createTokenMemory } from "./token-memory.ts";
 import type { TokenParts } from "./token-shape.ts";
 import { untilAborted } from "./until-aborted.ts";
@@ -70,7 +70,7 @@ export function createAccessTokenVerifier(
   });
   const headerRules = {
     algorithms: new Set<string>(options.algorithms),
-    types: new Set(options.tokenTypes.map((type) => type.toLowerCase())),
+    types: new Set(options.tokenTypes.map((type) => normaliseType(type) ?? type)),
   };
   const rules: AccessTokenRules = {
     issuer,

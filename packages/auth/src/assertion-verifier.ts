@@ -64,6 +64,7 @@ export function createAssertionVerifier(options: AssertionVerifierOptions): Asse
     clock,
     random,
     maxKeyAgeMs: MAX_KEY_AGE_MS,
+    maxBackOffMs: MAX_BACK_OFF_MS,
     ...(onKeyLoad === undefined ? {} : { onLoad: onKeyLoad }),
   });
   const memory = createBoundedMemory<Remembered>({
@@ -147,6 +148,12 @@ const TOLERANCE_SECONDS = 5;
 
 /** A gateway that was away for an hour must not have cost its services the keys; after that, fail closed. */
 const MAX_KEY_AGE_MS = 3_600_000;
+
+/**
+ * A service may be up long before its gateway, and an assertion at the door says that the gateway is back: nobody should
+ * wait a minute then. The gateway is a neighbour; a question every two seconds is no burden.
+ */
+const MAX_BACK_OFF_MS = 2_000;
 
 /**
  * Assertions live for a minute and callers share theirs over many calls, so this holds about as many callers at

@@ -137,6 +137,21 @@ describe("assertion verifier", () => {
     assert.equal(t.verifier.isReady, true);
   });
 
+  test("verify() finds a gateway within seconds that comes long after its services", async () => {
+    await using t = await setUp();
+    const token = t.signer.assertion(ada, "f", "tasks");
+    t.server.documents.delete(JWKS_PATH);
+    for (let attempt = 0; attempt < 10; attempt++) {
+      // Waits for the attempt that the background began, where there is one.
+      await assert.rejects(t.verify(token), refusedAs("unavailable"));
+      t.clock.advance(2_200);
+    }
+    await assert.rejects(t.verify(token), refusedAs("unavailable"));
+    t.server.documents.set(JWKS_PATH, t.keys.jwks);
+    t.clock.advance(2_200);
+    assert.equal((await t.verify(t.signer.assertion(ada, "g", "tasks"))).subject, "ada");
+  });
+
   test("verify() asks for keys once for a thousand first callers, and never again for a known token", async () => {
     await using t = await setUp();
     const tokens = Array.from({ length: 1_000 }, (_, i) =>

@@ -17,6 +17,8 @@ export interface KeySetOptions {
   readonly random: Random;
   /** How long the last good keys count while the issuer cannot be reached. */
   readonly maxKeyAgeMs: number;
+  /** Longest pause between attempts while the issuer does not answer. Default: a minute. */
+  readonly maxBackOffMs?: number;
   /** Told about every load; must not throw. */
   readonly onLoad?: (load: KeyLoad) => void;
 }
@@ -131,7 +133,7 @@ export class KeySet {
   }
 
   async #loadOnce(): Promise<void> {
-    const { source, onLoad } = this.#options;
+    const { source, onLoad, maxBackOffMs = MAX_BACK_OFF_MS } = this.#options;
     let nextLoadMs: number;
     this.#timer?.cancel();
     try {
@@ -142,7 +144,7 @@ export class KeySet {
     } catch (error) {
       this.#isCurrent = false;
       // 1 s, 2 s, 4 s … 60 s: soon back after a restart of the provider, no burden during an outage.
-      const backOffMs = Math.min(MAX_BACK_OFF_MS, 1_000 * 2 ** Math.min(this.#failures, 10));
+      const backOffMs = Math.min(maxBackOffMs, 1_000 * 2 ** Math.min(this.#failures, 10));
       this.#failures++;
       nextLoadMs = this.#jittered(backOffMs);
       this.#nextAttemptAtMs = this.#options.clock.monotonicMs() + nextLoadMs;
