@@ -168,28 +168,30 @@ class RunningGateway implements Gateway {
     const url = config.listen.publicUrl ?? `http://localhost:${port}`;
     const origin = new URL(url).origin;
     const viaName = `tidegate-${random.bytes(6).toString("hex")}`;
-    this.#arrivals = new DataPlaneArrivals({
-      road: createRoad({
-        table: createRouteTable(routes),
-        identifier,
-        allowedOrigins: new Set([origin]),
+    this.#arrivals = new DataPlaneArrivals(
+      {
+        road: createRoad({
+          table: createRouteTable(routes),
+          identifier,
+          allowedOrigins: new Set([origin]),
+          viaName,
+          clock,
+        }),
+        servedHosts,
+        ownEndpoints: createOwnEndpoints({ readiness, jwks: () => keys.jwks }),
+        upstreams: this.#upstreams,
+        signer: createAssertionSigner({ issuer: url, keys, clock, random }),
+        slowBodies: new SlowBodyWatch(clock),
+        relay: { clock, random, recorder, liveSockets: this.#liveSockets },
+        recorder,
+        identifiers,
+        answers: { typeBase: `${origin}${PROBLEMS_PATH}`, random },
         viaName,
         clock,
-      }),
-      servedHosts,
-      ownEndpoints: createOwnEndpoints({ readiness, jwks: () => keys.jwks }),
-      upstreams: this.#upstreams,
-      signer: createAssertionSigner({ issuer: url, keys, clock, random }),
-      slowBodies: new SlowBodyWatch(clock),
-      relay: { clock, random, recorder, liveSockets: this.#liveSockets },
-      recorder,
-      identifiers,
-      answers: { typeBase: `${origin}${PROBLEMS_PATH}`, random },
-      viaName,
-      maxInFlight: config.listen.maxRequestsInFlight,
-      clock,
-      log,
-    });
+        log,
+      },
+      { maxInFlight: config.listen.maxRequestsInFlight },
+    );
     listenerOpened(log, { listener: "public", url });
 
     const facts = this.#parts.use(readProcessFacts());

@@ -1,6 +1,7 @@
 // What only a browser shows: its own WebSocket behind the gateway, the codes it tells a page, and pages of other sites.
 
 import assert from "node:assert/strict";
+import type { ServerResponse } from "node:http";
 import { describe, test } from "node:test";
 import { startChromium, startUpstream } from "@tidegate/testkit";
 import { startGateway } from "./http-harness.ts";
@@ -80,7 +81,7 @@ describe("a browser behind the gateway", () => {
 
   test("a page of another origin can neither open a socket nor write with what the browser adds by itself", async () => {
     const serve = {
-      onRequest(_: unknown, response: import("node:http").ServerResponse): void {
+      onRequest(_: unknown, response: ServerResponse): void {
         response.setHeader("content-type", "text/html");
         response.end(PAGE);
       },

@@ -1,0 +1,119 @@
+import type { UpgradeExchange } from "../accept/exchange.ts";
+import { upstreamHeadOf, upstreamOf, type DataPlane } from "../data-plane.ts";
+import { Fault, FAULTS } from "../fault.ts";
+import { isTicketSubprotocol } from "../forward/own-ticket.ts";
+import { faultAnswer, refusalAnswer } from "../forward/refusal-answer.ts";
+import { REASON } from "../judge/reason.ts";
+import { refuseWith } from "../judge/refusal.ts";
+import { beginSocket, endSession } from "../judge/session.ts";
+import { VERDICT, type Verdict } from "../judge/verdict.ts";
+import { recordAdmitted, recordRefused } from "../record/record-visit.ts";
+import type { Visit } from "../visit.ts";
+import { inspectHandshake } from "./inspect-handshake.ts";
+import { openRelay, type RelayOpening } from "./open-relay.ts";
+
+/**
+ * Opens or refuses a handshake that was judged, and records it. When it resolves, the handshake is over; an open
+ * socket goes on by itself. @param signal aborted when the gateway stops before the relay is open
+ */
+export async function serveHandshake(
+  plane: DataPlane,
+  {
+    upgrade,
+    visit,
+    verdict,
+    signal,
+  }: { upgrade: UpgradeExchange; visit: Visit; verdict: Verdict; signal: AbortSignal },
+): Promise<void> {
+  if (verdict !== VERDICT.admit) {
+    refuse(plane, upgrade, visit);
+    return;
+  }
+  const { route, session, head, peer } = visit;
+  const offer = inspectHandshake(head);
+  if ("reason" in offer) {
+    refuseWith(visit.refusal, offer.reason, { detail: offer.detail });
+    refuse(plane, upgrade, visit);
+    return;
+  }
+  if (route?.websocket === undefined || session === undefined)
+    throw new Error("Cannot open a socket: its route offers none");
+  beginSocket(route, session, peer);
+  const upstream = upstreamOf(plane, visit);
+  const target = upstream.choose();
+  const addedMs = plane.clock.monotonicMs() - visit.arrivedMs;
+  const opening = await openRelay(
+    {
+      upgrade,
+      offer: {
+        ...offer,
+        subprotocols: offer.subprotocols.filter((name) => !isTicketSubprotocol(name)),
+      },
+      route,
+      rules: route.websocket,
+      session,
+      requestId: visit.requestId,
+      traceId: visit.trace.traceId,
+      connectionId: plane.identifiers.long(),
+      upstream,
+      target,
+      upstreamHead: (extra) => upstreamHeadOf(plane, visit, extra),
+      signal,
+      ended: () => endSession(route, session),
+    },
+    plane.relay,
+  );
+  conclude(plane, { upgrade, visit, opening, target: target.authority, addedMs });
+}
+
+function conclude(
+  plane: DataPlane,
+  {
+    upgrade,
+    visit,
+    opening,
+    ...facts
+  }: {
+    upgrade: UpgradeExchange;
+    visit: Visit;
+    opening: RelayOpening;
+    target: string;
+    addedMs: number;
+  },
+): void {
+  switch (opening.kind) {
+    case "open":
+      visit.finish("done", { keepsSession: true });
+      recordAdmitted(plane, visit, { ...facts, status: 101, upstreamMs: opening.upstreamMs });
+      break;
+    case "answered": {
+      visit.finish("done");
+      const { status, answerBytes, upstreamMs } = opening;
+      recordAdmitted(plane, visit, { ...facts, status, answerBytes, upstreamMs });
+      break;
+    }
+    case "flooded":
+      refuseWith(visit.refusal, REASON.bad_handshake, {
+        detail: "Too many bytes came before the handshake was accepted",
+      });
+      refuse(plane, upgrade, visit);
+      break;
+    case "failed": {
+      const fault = new Fault(opening.fault, opening.detail);
+      const isGone = fault.kind === "client_gone";
+      const problem = faultAnswer(visit, fault, plane.answers);
+      if (isGone) upgrade.socket.destroy();
+      else upgrade.refuse(problem.status, problem.fields, problem.body);
+      visit.finish(isGone ? "lost" : "failed");
+      recordAdmitted(plane, visit, { ...facts, status: FAULTS[fault.kind].status, fault });
+      break;
+    }
+  }
+}
+
+function refuse(plane: DataPlane, upgrade: UpgradeExchange, visit: Visit): void {
+  const problem = refusalAnswer(visit, plane.answers);
+  upgrade.refuse(problem.status, problem.fields, problem.body);
+  visit.finish("refused-later");
+  recordRefused(plane, visit, { status: problem.status });
+}
