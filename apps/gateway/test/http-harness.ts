@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
+import { systemClock, type Clock } from "@tidegate/clock";
 import {
   rawConnection,
   readAnswer,
@@ -27,6 +28,7 @@ export interface GatewayOptions {
   readonly limits?: GatewayConfigInput["limits"];
   readonly identity?: GatewayConfigInput["identity"];
   readonly drainTimeoutMs?: number;
+  readonly clock?: Clock;
 }
 
 export interface GatewayUnderTest extends AsyncDisposable {
@@ -64,7 +66,10 @@ export async function startGateway(options: GatewayOptions): Promise<GatewayUnde
     } satisfies GatewayConfigInput,
     { folder: folder.path },
   );
-  const gateway = createGateway(config);
+  const gateway = createGateway(
+    config,
+    options.clock === undefined ? {} : { clock: options.clock },
+  );
   const { port, url, adminUrl } = await gateway.start();
   const logged = async (event: string): Promise<Record<string, unknown>[]> => {
     const text = await readFile(folder.file("log"), "utf8").catch(() => "");
@@ -100,6 +105,13 @@ export async function startGateway(options: GatewayOptions): Promise<GatewayUnde
     },
   };
 }
+
+/** Time that runs `factor` times as fast, for waits that are longer than a test should be. */
+export const fastClock = (factor: number): Clock => ({
+  ...systemClock,
+  monotonicMs: () => systemClock.monotonicMs() * factor,
+  after: (delayMs, task) => systemClock.after(delayMs / factor, task),
+});
 
 /** A request as bytes. `fields` as they go on the wire; Host is added unless one is there. */
 export function requestBytes(

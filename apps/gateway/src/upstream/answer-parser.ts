@@ -256,7 +256,7 @@ export class AnswerParser {
 
   #takeChunkSize(line: string): string | undefined {
     // 13 hexadecimal digits stay below 2^53.
-    const size = /^([0-9A-Fa-f]{1,13})(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?\r\n$/.exec(line);
+    const size = /^([0-9A-Fa-f]{1,13})(?:;[\t\x20-\x7e\x80-\xff]*)?\r\n$/.exec(line);
     if (size === null) return "A chunk has no valid size";
     this.#leftBytes = Number.parseInt(size[1] as string, 16);
     this.#state = this.#leftBytes === 0 ? STATE.trailers : STATE.chunkData;

@@ -192,6 +192,8 @@ export class UpstreamConnection {
         return;
       }
       this.#hasAnswerBegun = true;
+      // From here on the pause between two bytes is what counts, no longer the wait for the first.
+      this.#touch(this.#clock.monotonicMs());
       if (answer.keepAliveMs > 0)
         // A second early, so that our next request does not cross the target's own ending on the way.
         this.#keepAliveMs = Math.min(
