@@ -8,7 +8,7 @@ import {
   type FrameVerdict,
 } from "@tidegate/wire";
 import type { Call, Towards } from "../judge/call.ts";
-import { commitCall, judgeCall, releaseCall } from "../judge/judge-call.ts";
+import { judgeCall } from "../judge/judge-call.ts";
 import { socketActionOf } from "../judge/limit-policy.ts";
 import type { Policy } from "../judge/policy.ts";
 import { createRefusal, refuseWith } from "../judge/refusal.ts";
@@ -142,6 +142,11 @@ export class Direction implements FrameGuard {
     const chunk = this.#chunk;
     if (chunk === undefined || this.isBlocked || this.hasEnded) return;
     this.#walk(chunk, this.#heldAt, nowMs);
+    this.readOn();
+  }
+
+  /** Reads from the source, unless something must be got rid of first. */
+  readOn(): void {
     if (this.#chunk === undefined && !this.isBlocked) this.source.resume();
   }
 
@@ -150,7 +155,7 @@ export class Direction implements FrameGuard {
     if (!this.isBlocked) return;
     this.isBlocked = false;
     if (this.isHeld) this.proceed(nowMs);
-    else this.source.resume();
+    else this.readOn();
   }
 
   #walk(chunk: Buffer, start: number, nowMs: number): void {
@@ -201,8 +206,7 @@ export class Direction implements FrameGuard {
       call.isLast = frame.isFinal;
       const verdict = judgeCall(policies, call, this.refusal);
       if (verdict !== VERDICT.admit) return this.#refuse(verdict, classIndex, isFirst);
-      commitCall(policies, call);
-      releaseCall(policies, policies.length, call, "done");
+      endCall(policies, call);
       if (this.#delayDeadlineMs !== 0) this.#endDelay();
     }
     this.#count(classIndex, isFirst ? 1 : 0, frame.payloadBytes);
@@ -297,6 +301,15 @@ export class Direction implements FrameGuard {
   #endDelay(): void {
     this.tally.delayedMs += this.#call.nowMs - this.#delayedSinceMs;
     this.#delayDeadlineMs = 0;
+  }
+}
+
+/** A frame that was admitted is on its way: what could come back is spent, and the call is over. */
+function endCall(policies: readonly Policy[], call: Call): void {
+  for (let index = 0; index < policies.length; index += 1) {
+    const policy = policies[index]!;
+    policy.commit?.(call);
+    policy.release?.(call, "done");
   }
 }
 

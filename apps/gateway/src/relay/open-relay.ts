@@ -15,6 +15,7 @@ import type { HandshakeOffer } from "./inspect-handshake.ts";
 import { passRefusal } from "./pass-refusal.ts";
 import { Relay } from "./relay.ts";
 import { askForUpgrade, type UpgradeAnswer } from "./upgrade-answer.ts";
+import { UpstreamReader } from "./upstream-reader.ts";
 
 /** One handshake that every stage admitted. */
 export interface RelayRequest {
@@ -113,12 +114,14 @@ async function negotiate(
   const { upstream, target, upgrade } = request;
   const { clock } = parts;
   const offer = toUpstreamOffer(request, parts.random);
-  const socket = await upstream.connect(target, signal);
+  const reader = new UpstreamReader();
+  const socket = await upstream.connect(target, signal, reader.options);
   // An error is always followed by `close`, which whoever waits listens to.
   socket.on("error", () => {});
   try {
     const askedMs = clock.monotonicMs();
     const answer = await askForUpgrade(socket, {
+      reader,
       requestHead: request.upstreamHead(toHandshakeFields(offer)),
       maxHeaderBytes: upstream.config.maxAnswerHeaderBytes,
       timeoutMs: upstream.config.firstByteTimeoutMs,
@@ -132,6 +135,7 @@ async function negotiate(
       const answerBytes = await passRefusal(answer, {
         client: upgrade.socket,
         upstream: socket,
+        reader,
         clock,
       });
       return { kind: "answered", status: answer.head.status, answerBytes, upstreamMs };
@@ -140,7 +144,7 @@ async function negotiate(
     if (typeof acceptance === "string") {
       throw new Fault("upstream_garbage", `Cannot upgrade at ${target.authority}: ${acceptance}`);
     }
-    beginRelay(request, parts, { early: early.release(), socket, answer, acceptance });
+    beginRelay(request, parts, { early: early.release(), socket, reader, answer, acceptance });
     return { kind: "open", upstreamMs };
   } catch (error) {
     socket.destroy();
@@ -154,6 +158,7 @@ function beginRelay(
   opened: {
     readonly early: readonly Buffer[];
     readonly socket: Socket;
+    readonly reader: UpstreamReader;
     readonly answer: UpgradeAnswer;
     readonly acceptance: Acceptance;
   },
@@ -162,6 +167,7 @@ function beginRelay(
   request.upgrade.socket.write(toSwitchingAnswer(request, answer, acceptance), "latin1");
   const relay = new Relay(request, parts, {
     upstream: opened.socket,
+    reader: opened.reader,
     isDeflateNegotiated: acceptance.deflate !== undefined,
   });
   relay.start({ fromClient: opened.early, fromUpstream: answer.rest });

@@ -2,6 +2,7 @@ import { STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
 import type { Clock } from "@tidegate/clock";
 import { toClientHandshakeFields } from "./fields.ts";
+import type { UpstreamReader } from "./upstream-reader.ts";
 import type { UpgradeAnswer } from "./upgrade-answer.ts";
 
 /** A refusal says why in a page or a problem document; what is longer is cut, and so is the connection. */
@@ -21,8 +22,15 @@ export async function passRefusal(
   {
     client,
     upstream,
+    reader,
     clock,
-  }: { readonly client: Socket; readonly upstream: Socket; readonly clock: Clock },
+  }: {
+    readonly client: Socket;
+    readonly upstream: Socket;
+    /** Of the upstream's socket. */
+    readonly reader: UpstreamReader;
+    readonly clock: Clock;
+  },
 ): Promise<number> {
   const { head, body } = answer;
   const { promise, resolve } = Promise.withResolvers<void>();
@@ -47,12 +55,12 @@ export async function passRefusal(
   client.on("close", cut);
   client.resume(); // what it sends now is nobody's
   upstream.on("error", cut);
-  upstream.on("data", onData);
   upstream.on("end", () => (body.end() === undefined ? resolve() : cut()));
   upstream.on("close", cut);
   if (body.isWhole) resolve();
   else {
     if (answer.rest.length > 0) onData(answer.rest);
+    reader.readTo(onData);
     upstream.resume();
   }
   await promise;

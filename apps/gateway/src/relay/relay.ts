@@ -19,6 +19,7 @@ import {
 } from "./ending.ts";
 import type { RelayParts, RelayRequest } from "./open-relay.ts";
 import { OwnPing } from "./own-ping.ts";
+import type { UpstreamReader } from "./upstream-reader.ts";
 
 /**
  * How long both sides may take to part once one has said so (close frame, or end of its half): the other's close,
@@ -52,6 +53,7 @@ export class Relay implements LiveSocket, DirectionOwner {
   readonly #parts: RelayParts;
   readonly #client: Socket;
   readonly #upstream: Socket;
+  readonly #reader: UpstreamReader;
   readonly #fromClient: Direction;
   readonly #fromUpstream: Direction;
   readonly #ping: OwnPing;
@@ -71,13 +73,19 @@ export class Relay implements LiveSocket, DirectionOwner {
   constructor(
     request: RelayRequest,
     parts: RelayParts,
-    opened: { readonly upstream: Socket; readonly isDeflateNegotiated: boolean },
+    opened: {
+      readonly upstream: Socket;
+      /** Of that socket. */
+      readonly reader: UpstreamReader;
+      readonly isDeflateNegotiated: boolean;
+    },
   ) {
     this.#request = request;
     this.#parts = parts;
     this.connectionId = request.connectionId;
     this.#client = request.upgrade.socket;
     this.#upstream = opened.upstream;
+    this.#reader = opened.reader;
     this.#startedMs = parts.clock.monotonicMs();
     const direction = (towards: Towards, source: Socket, sink: Socket) =>
       new Direction({
@@ -102,10 +110,14 @@ export class Relay implements LiveSocket, DirectionOwner {
     liveSockets.add(this);
     this.#attach(this.#fromClient);
     this.#attach(this.#fromUpstream);
-    if (early.fromUpstream.length > 0) this.#fromUpstream.source.unshift(early.fromUpstream);
-    if (early.fromClient.length > 0) this.#client.unshift(Buffer.concat(early.fromClient));
-    this.#client.resume();
-    this.#upstream.resume();
+    const onClientChunk = this.#onChunk(this.#fromClient);
+    const onUpstreamChunk = this.#onChunk(this.#fromUpstream);
+    this.#client.on("data", onClientChunk);
+    this.#reader.readTo(onUpstreamChunk);
+    if (early.fromUpstream.length > 0) onUpstreamChunk(early.fromUpstream);
+    if (early.fromClient.length > 0) onClientChunk(Buffer.concat(early.fromClient));
+    this.#fromClient.readOn();
+    this.#fromUpstream.readOn();
   }
 
   sweep(nowMs: number): void {
@@ -189,11 +201,6 @@ export class Relay implements LiveSocket, DirectionOwner {
     source.setTimeout(0);
     // An error is always followed by `close`.
     source.on("error", () => {});
-    source.on("data", (chunk: Buffer) => {
-      if (this.#state === "open" || this.#state === "parting") {
-        direction.read(chunk, clock.monotonicMs());
-      }
-    });
     source.on("end", () => this.#halfEnded(direction));
     source.on("close", () => this.#connectionClosed(direction));
     sink.on("drain", () => {
@@ -203,6 +210,15 @@ export class Relay implements LiveSocket, DirectionOwner {
     });
     // It may have gone between two events, before anybody listened here.
     if (source.closed) queueMicrotask(() => this.#connectionClosed(direction));
+  }
+
+  #onChunk(direction: Direction): (chunk: Buffer) => void {
+    const { clock } = this.#parts;
+    return (chunk) => {
+      if (this.#state === "open" || this.#state === "parting") {
+        direction.read(chunk, clock.monotonicMs());
+      }
+    };
   }
 
   /** The source sends no more. After a close frame that is good manners; without one the connection is lost. */

@@ -2,6 +2,7 @@ import type { Socket } from "node:net";
 import type { Clock } from "@tidegate/clock";
 import { Fault } from "../fault.ts";
 import { AnswerParser, type AnswerHead } from "../upstream/answer-parser.ts";
+import type { UpstreamReader } from "./upstream-reader.ts";
 
 /** What an upstream said to our handshake. */
 export interface UpgradeAnswer {
@@ -23,13 +24,15 @@ export interface AnswerBody {
 
 /**
  * Sends a handshake and waits for the head of its answer. The socket is paused afterwards and has no listeners of
- * ours.
+ * ours; the reader waits for its next taker.
  *
  * @throws {Fault} `upstream_timeout`, `upstream_garbage`, `upstream_ended`, `client_gone` (the signal)
  */
 export async function askForUpgrade(
   socket: Socket,
   options: {
+    /** Of that socket. */
+    readonly reader: UpstreamReader;
     readonly requestHead: string;
     readonly maxHeaderBytes: number;
     readonly timeoutMs: number;
@@ -40,13 +43,13 @@ export async function askForUpgrade(
 ): Promise<UpgradeAnswer> {
   const { authority, timeoutMs, signal } = options;
   const { promise, resolve, reject } = Promise.withResolvers<UpgradeAnswer>();
-  const reader = new HeadReader(options.maxHeaderBytes);
+  const headReader = new HeadReader(options.maxHeaderBytes);
   const fail = (
     kind: "upstream_timeout" | "upstream_garbage" | "upstream_ended" | "client_gone",
     why: string,
   ) => reject(new Fault(kind, `Cannot upgrade at ${authority}: ${why}`));
   const onData = (chunk: Buffer): void => {
-    const answer = reader.read(chunk);
+    const answer = headReader.read(chunk);
     if (typeof answer === "string") fail("upstream_garbage", answer);
     else if (answer !== undefined) resolve(answer);
   };
@@ -55,7 +58,7 @@ export async function askForUpgrade(
   const timer = options.clock.after(timeoutMs, () =>
     fail("upstream_timeout", `no answer within ${timeoutMs} ms`),
   );
-  socket.on("data", onData);
+  options.reader.readTo(onData);
   socket.on("end", onEnd);
   socket.on("error", onEnd);
   socket.on("close", onEnd);
@@ -69,7 +72,6 @@ export async function askForUpgrade(
     socket.pause();
     timer.cancel();
     signal.removeEventListener("abort", onAbort);
-    socket.off("data", onData);
     socket.off("end", onEnd);
     socket.off("error", onEnd);
     socket.off("close", onEnd);

@@ -1,4 +1,4 @@
-import { connect, type Socket } from "node:net";
+import { connect, type Socket, type OnReadOpts } from "node:net";
 import type { Clock, Deadlines } from "@tidegate/clock";
 import { Fault, type FaultName } from "../fault.ts";
 import type { UpstreamConfig } from "../config/schema.ts";
@@ -295,11 +295,13 @@ export async function openSocket({
   config,
   clock,
   signal,
+  onread,
 }: {
   target: Target;
   config: Pick<UpstreamConfig, "connectTimeoutMs">;
   clock: Clock;
   signal?: AbortSignal | undefined;
+  onread?: OnReadOpts | undefined;
 }): Promise<Socket> {
   const cannot = `Cannot connect to ${target.authority}`;
   const { promise, resolve, reject } = Promise.withResolvers<void>();
@@ -308,6 +310,7 @@ export async function openSocket({
     port: target.port,
     noDelay: true,
     allowHalfOpen: true,
+    ...(onread === undefined ? {} : { onread }),
   });
   const timer = clock.after(config.connectTimeoutMs, () =>
     reject(

@@ -1,4 +1,4 @@
-import type { Socket } from "node:net";
+import type { OnReadOpts, Socket } from "node:net";
 import { Deadlines, type Clock, type Timer } from "@tidegate/clock";
 import { Fault } from "../fault.ts";
 import type { UpstreamConfig } from "../config/schema.ts";
@@ -71,8 +71,8 @@ class UpstreamPool implements Upstream, ConnectionOwner {
     return this.#wait(target, caller.signal);
   }
 
-  connect(target: Target, signal: AbortSignal): Promise<Socket> {
-    return openSocket({ target, config: this.config, clock: this.#clock, signal });
+  connect(target: Target, signal: AbortSignal, onread: OnReadOpts): Promise<Socket> {
+    return openSocket({ target, config: this.config, clock: this.#clock, signal, onread });
   }
 
   close(): void {

@@ -1,4 +1,4 @@
-import type { Socket } from "node:net";
+import type { OnReadOpts, Socket } from "node:net";
 import type { UpstreamConfig } from "../config/schema.ts";
 import type { UpstreamConnection } from "./upstream-connection.ts";
 
@@ -30,9 +30,10 @@ export interface Upstream {
   /**
    * Opens a fresh connection for a socket relay, outside the pool and its cap. The socket is connected, paused
    * and without delay (`TCP_NODELAY`); both ends may close their half on their own.
+   * @param onread takes what arrives, in place of `data` events
    * @throws {Fault} `upstream_unreachable`, `upstream_timeout`, `client_gone`
    */
-  connect(target: Target, signal: AbortSignal): Promise<Socket>;
+  connect(target: Target, signal: AbortSignal, onread: OnReadOpts): Promise<Socket>;
   /** Ends kept connections and refuses who waits. Running exchanges are their owners' matter. */
   close(): void;
 }
