@@ -1,0 +1,21 @@
+import assert from "node:assert/strict";
+import { randomInt } from "node:crypto";
+import { test } from "node:test";
+import { fuzzHttp } from "./http-fuzz.ts";
+
+const SEEDS = 10;
+const ROUNDS = 960;
+
+test("bad bytes from both sides, for longer: no hang, no crash, no growth", async (t) => {
+  const first = randomInt(2 ** 31);
+  const heap: number[] = [];
+  for (let seed = first; seed < first + SEEDS; seed++) {
+    const result = await fuzzHttp({ seed, rounds: ROUNDS });
+    globalThis.gc?.();
+    heap.push(process.memoryUsage().heapUsed);
+    t.diagnostic(`seed ${seed}: ${result.answered} answered, ${result.reachedUpstream} forwarded`);
+  }
+  // The first runs compile and fill memories; afterwards nothing may pile up.
+  const middle = heap[Math.floor(SEEDS / 2)] as number;
+  assert.ok((heap.at(-1) as number) < middle * 1.5 + 20_000_000, `heap went ${heap.join(", ")}`);
+});
