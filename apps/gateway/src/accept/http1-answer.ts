@@ -6,6 +6,9 @@ import { LINGER_BYTES, LINGER_MS, type Http1Connection } from "./http1-connectio
 /** An upload that has no more than this to come is read to its end, and the connection kept. */
 const SMALL_REST_BYTES = 65_536;
 
+/** A body no longer than this, when it comes in one piece, leaves with its head in one string: one buffer, one write. */
+const SMALL_BODY_BYTES = 8_192;
+
 /** Writes an answer of HTTP/1 through the platform's response. */
 export class Http1Answer implements AnswerWriter {
   listener: AnswerListener | undefined;
@@ -22,6 +25,9 @@ export class Http1Answer implements AnswerWriter {
   #isEnded = false;
   #isGone = false;
   #hasWritten = false;
+  #bodyBytes = 0;
+  /** The whole of a small body, between `write` and the `end` that follows in the same turn. */
+  #whole: Buffer | undefined;
   #listensForDrain = false;
 
   constructor(
@@ -52,6 +58,7 @@ export class Http1Answer implements AnswerWriter {
     const isBodiless = this.#request.method === "HEAD" || status === 204 || status === 304;
     const isHttp10 = this.#request.httpVersionMinor === 0;
     this.#hasBody = !isBodiless && bodyBytes !== 0;
+    this.#bodyBytes = bodyBytes;
     const isChunked = this.#hasBody && bodyBytes < 0 && !isHttp10;
     this.#isUntilClose = this.#hasBody && bodyBytes < 0 && isHttp10;
     const list = isChunked ? (fields as string[]) : withoutTrailerField(fields);
@@ -71,6 +78,10 @@ export class Http1Answer implements AnswerWriter {
   write(bytes: Buffer): boolean {
     this.#hasWritten = true;
     if (!this.#hasBody || this.#response.destroyed) return true;
+    if (bytes.length === this.#bodyBytes && bytes.length <= SMALL_BODY_BYTES) {
+      this.#whole = bytes;
+      return true;
+    }
     const isTaken = this.#response.write(bytes);
     if (!isTaken && !this.#listensForDrain) {
       this.#listensForDrain = true;
@@ -89,6 +100,7 @@ export class Http1Answer implements AnswerWriter {
     if (this.#body.isDone || this.#body.awaitsContinue) {
       this.#finish();
     } else if (this.#isLast) {
+      this.#writeWhole();
       response.flushHeaders();
       // A client in the middle of an upload gets to read our answer before the connection ends.
       connection.expectWithin(LINGER_MS, this.#finish);
@@ -98,6 +110,7 @@ export class Http1Answer implements AnswerWriter {
         if (!this.#request.complete) connection.socket.destroy();
       });
       this.#body.discard(SMALL_REST_BYTES, () => undefined);
+      this.#writeWhole();
       response.end();
     }
   }
@@ -128,10 +141,17 @@ export class Http1Answer implements AnswerWriter {
     return !this.isHeadSent;
   }
 
+  #writeWhole(): void {
+    if (this.#whole !== undefined) this.#response.write(this.#whole);
+    this.#whole = undefined;
+  }
+
   #finish = (): void => {
     if (this.#response.writableEnded || this.#response.destroyed) return;
     this.#connection.expectWithin(this.#flushTimeoutMs, () => this.#connection.socket.destroy());
-    this.#response.end();
+    const whole = this.#whole;
+    if (whole === undefined) this.#response.end();
+    else this.#response.end(whole.latin1Slice(), "latin1");
   };
 
   #onClose = (): void => {

@@ -1,4 +1,3 @@
-import { isIPv6 } from "node:net";
 import type { RequestHead } from "../accept/request-head.ts";
 import type { Peer } from "../judge/call.ts";
 import { withoutOurCookies } from "./own-cookies.ts";
@@ -43,7 +42,7 @@ export function buildUpstreamHead(
   for (let at = 0; at + 1 < extra.length; at += 2) text += `${extra[at]}: ${extra[at + 1]}\r\n`;
   const { peer } = facts;
   const proto = head.isEncrypted ? "https" : "http";
-  const node = isIPv6(peer.address) ? `"[${peer.address}]"` : peer.address;
+  const node = peer.address.includes(":") ? `"[${peer.address}]"` : peer.address;
   // The authority was checked to hold nothing but a name and a port, so it cannot end the quotes.
   text += `Forwarded: for=${node};host="${head.authority}";proto=${proto}\r\n`;
   text += `X-Forwarded-For: ${peer.address}\r\nX-Forwarded-Host: ${head.authority}\r\nX-Forwarded-Proto: ${proto}\r\n`;
