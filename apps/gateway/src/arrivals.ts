@@ -14,19 +14,26 @@ import { continueTrace } from "./record/trace-context.ts";
 import { serveHandshake } from "./relay/serve-handshake.ts";
 import { Visit } from "./visit.ts";
 
+/** How many requests and handshakes the process may serve at once, over all its workers. */
+export interface InFlightCap {
+  /** Whether what was just counted still fits. */
+  hasRoom(): boolean;
+  counted(by: 1 | -1): void;
+}
+
 /** The beginning and the end of the road: takes what the listener hands over, and has it judged and served. */
 export class DataPlaneArrivals implements Arrivals {
   readonly #plane: DataPlane;
-  readonly #maxInFlight: number;
-  /** Requests and handshakes between arrival and the end of their answer; bounded by `maxInFlight`. */
+  readonly #cap: InFlightCap;
+  /** Requests and handshakes of this worker between arrival and the end of their answer. */
   #inFlight = 0;
   #whenIdle: (() => void) | undefined;
   /** Aborted when handshakes that are still opening must give up. */
   readonly #stopping = new AbortController();
 
-  constructor(plane: DataPlane, { maxInFlight }: { maxInFlight: number }) {
+  constructor(plane: DataPlane, cap: InFlightCap) {
     this.#plane = plane;
-    this.#maxInFlight = maxInFlight;
+    this.#cap = cap;
   }
 
   get inFlight(): number {
@@ -130,6 +137,7 @@ export class DataPlaneArrivals implements Arrivals {
   #begin(kind: Visit["kind"], head: RequestHead, peer: Peer): Visit {
     const { clock, identifiers } = this.#plane;
     this.#inFlight++;
+    this.#cap.counted(1);
     return new Visit({
       kind,
       head,
@@ -148,6 +156,7 @@ export class DataPlaneArrivals implements Arrivals {
     if (visit.hasEnded) return;
     visit.hasEnded = true;
     this.#inFlight--;
+    this.#cap.counted(-1);
     if (this.#inFlight === 0) this.#whenIdle?.();
   }
 
@@ -158,7 +167,7 @@ export class DataPlaneArrivals implements Arrivals {
       refuseWith(visit.refusal, REASON.misdirected);
       return VERDICT.reject;
     }
-    if (this.#inFlight > this.#maxInFlight) {
+    if (!this.#cap.hasRoom()) {
       refuseWith(visit.refusal, REASON.overloaded);
       return VERDICT.shed;
     }

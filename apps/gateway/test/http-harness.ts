@@ -1,6 +1,7 @@
 // The whole gateway in this process, with its log in a file, and a client that writes bytes by hand.
 
 import assert from "node:assert/strict";
+import type { Worker } from "node:worker_threads";
 import { readFile } from "node:fs/promises";
 import { systemClock, type Clock } from "@tidegate/clock";
 import {
@@ -28,6 +29,8 @@ export interface GatewayOptions {
   readonly limits?: GatewayConfigInput["limits"];
   readonly identity?: GatewayConfigInput["identity"];
   readonly drainTimeoutMs?: number;
+  /** Default: everything on this thread. */
+  readonly threads?: number;
   readonly clock?: Clock;
 }
 
@@ -37,6 +40,8 @@ export interface GatewayUnderTest extends AsyncDisposable {
   readonly url: string;
   readonly adminUrl: string;
   readonly dataFolder: string;
+  /** The worker threads that run now; empty when everything runs on this one. */
+  readonly threads: readonly (Worker | undefined)[];
   connect(): Promise<RawConnection>;
   /** One connection, these bytes, one answer. */
   ask(bytes: string, options?: { readonly method?: string }): Promise<RawAnswer>;
@@ -66,10 +71,11 @@ export async function startGateway(options: GatewayOptions): Promise<GatewayUnde
     } satisfies GatewayConfigInput,
     { folder: folder.path },
   );
-  const gateway = createGateway(
-    config,
-    options.clock === undefined ? {} : { clock: options.clock },
-  );
+  const threads: (Worker | undefined)[] = [];
+  const gateway = createGateway(config, {
+    ...(options.clock === undefined ? {} : { clock: options.clock }),
+    observeThread: (thread, worker) => (threads[worker] = thread),
+  });
   const { port, url, adminUrl } = await gateway.start();
   const logged = async (event: string): Promise<Record<string, unknown>[]> => {
     const text = await readFile(folder.file("log"), "utf8").catch(() => "");
@@ -84,6 +90,7 @@ export async function startGateway(options: GatewayOptions): Promise<GatewayUnde
     url,
     adminUrl,
     dataFolder: folder.file("data"),
+    threads,
     connect: () => rawConnection(port),
     async ask(bytes, { method } = {}) {
       await using client = await rawConnection(port);

@@ -43,6 +43,7 @@ async function setUp({ outage = "none" }: { readonly outage?: Outage } = {}) {
     {
       listen: { port: 0 },
       admin: { port: 0 },
+      threads: 0,
       dataFolder: "data",
       shutdown: { drainTimeoutMs: 100 },
       record: { destination: log, level: "debug" },

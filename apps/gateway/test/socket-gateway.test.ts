@@ -30,6 +30,7 @@ async function startGateway(
     {
       listen: { port: 0 },
       admin: { port: 0 },
+      threads: 0,
       dataFolder: folder.file("data"),
       upstreams: { live: { targets: [`http://127.0.0.1:${upstreamPort}`] } },
       routes: [

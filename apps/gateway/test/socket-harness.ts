@@ -3,6 +3,7 @@
 
 import assert from "node:assert/strict";
 import type { Socket } from "node:net";
+import { createLimiter } from "@tidegate/limits";
 import { systemClock, systemRandom, type Clock } from "@tidegate/clock";
 import {
   rawConnection,
@@ -73,7 +74,7 @@ export async function startRelayGateway(
     { folder: "/" },
   );
   const { routes } = compileRoutes(config, {
-    random: systemRandom,
+    createLimiter: (definitions) => createLimiter({ definitions, random: systemRandom }),
     metrics: { limitCounters: (_routeId, names) => new Float64Array(names.length) },
   });
   const route = routes[0]!;
@@ -140,6 +141,8 @@ export async function startRelayGateway(
     listen: config.listen,
     servedHosts: new Set(["127.0.0.1", "localhost"]),
     clientAddress: createClientAddress([]),
+    connections: { isFull: () => false, opened() {}, closed() {} },
+    firstConnectionNumber: 0,
     arrivals: {
       request: ({ answer }) => {
         answer.head(404, [], 0);
@@ -149,7 +152,7 @@ export async function startRelayGateway(
       refused: ({ reason }, write) => write(REASON_BY_CODE[reason]!.status, [], ""),
     },
   });
-  const port = await listener.listen();
+  const port = await listener.listen({ port: 0, isShared: false });
   return {
     port,
     liveSockets,

@@ -41,6 +41,11 @@ export interface PasswordVerifier {
     request: { readonly text: string; readonly network: string },
     signal: AbortSignal,
   ): Verification | Promise<Verification>;
+  /**
+   * Until when the pair that gave this fingerprint counts as good without being checked again, monotonic
+   * milliseconds; 0 when it does not. For threads that ask this one and remember its answers.
+   */
+  rememberedUntilMs(fingerprint: string): number;
 }
 
 export function createPasswordVerifier({
@@ -101,6 +106,8 @@ export function createPasswordVerifier({
 
   return {
     issuer: users.current.issuer,
+    rememberedUntilMs: (fingerprint) =>
+      recall(fingerprint) === undefined ? 0 : (memory.get(fingerprint)?.untilMs ?? 0),
     verify({ text, network }, signal) {
       const digest = digestOf(text);
       const remembered = recall(digest);

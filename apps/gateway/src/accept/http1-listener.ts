@@ -13,6 +13,7 @@ import { Http1Answer } from "./http1-answer.ts";
 import { Http1Body } from "./http1-body.ts";
 import { Http1Connection, type ConnectionOwner, type Turn } from "./http1-connection.ts";
 import { inspectRequest, type Inspected } from "./inspect-request.ts";
+import { explainParserError } from "./parser-error.ts";
 
 /** What the listener hands over. Nothing of the platform's HTTP types passes this seam. */
 export interface Arrivals {
@@ -31,9 +32,19 @@ export interface Http1Exchange extends Exchange {
   readonly body: Http1Body;
 }
 
+/** Client connections of the whole process: the cap is its, and not one worker's. */
+export interface ConnectionCount {
+  isFull(): boolean;
+  opened(): void;
+  closed(): void;
+}
+
 export interface Http1Listener extends AsyncDisposable {
-  /** @returns the port that is listened on */
-  listen(): Promise<number>;
+  /**
+   * @param options.isShared whether other threads listen on the same port; the kernel spreads connections
+   * @returns the port that is listened on
+   */
+  listen(options: { readonly port: number; readonly isShared: boolean }): Promise<number>;
   /**
    * Stops accepting, closes silent connections, and lets each running answer be its connection's last.
    * @returns a promise that is kept when no answer is owed any more and the last one has left
@@ -52,15 +63,28 @@ export function createHttp1Listener({
   servedHosts,
   clientAddress,
   arrivals,
+  connections,
+  firstConnectionNumber,
   clock = systemClock,
 }: {
   listen: GatewayConfig["listen"];
   servedHosts: ReadonlySet<string>;
   clientAddress: ClientAddress;
   arrivals: Arrivals;
+  connections: ConnectionCount;
+  /** Connections are numbered from here; no two connections of the process share a number. */
+  firstConnectionNumber: number;
   clock?: Clock;
 }): Http1Listener {
-  return new NodeHttp1Listener({ listen, servedHosts, clientAddress, arrivals, clock });
+  return new NodeHttp1Listener({
+    listen,
+    servedHosts,
+    clientAddress,
+    arrivals,
+    connections,
+    firstConnectionNumber,
+    clock,
+  });
 }
 
 class NodeHttp1Listener implements Http1Listener, ConnectionOwner {
@@ -73,7 +97,8 @@ class NodeHttp1Listener implements Http1Listener, ConnectionOwner {
   readonly #server: Server;
   /** Bounded by `listen.maxConnections`; an entry leaves with its connection. */
   readonly #connections = new Map<Duplex, Http1Connection>();
-  #lastConnectionNumber = 0;
+  readonly #count: ConnectionCount;
+  #lastConnectionNumber: number;
   /** Connections on which an answer is owed. */
   #busyCount = 0;
   #whenIdle: (() => void) | undefined;
@@ -86,18 +111,24 @@ class NodeHttp1Listener implements Http1Listener, ConnectionOwner {
     servedHosts,
     clientAddress,
     arrivals,
+    connections,
+    firstConnectionNumber,
     clock,
   }: {
     listen: GatewayConfig["listen"];
     servedHosts: ReadonlySet<string>;
     clientAddress: ClientAddress;
     arrivals: Arrivals;
+    connections: ConnectionCount;
+    firstConnectionNumber: number;
     clock: Clock;
   }) {
     this.#listen = listen;
     this.#servedHosts = servedHosts;
     this.#clientAddress = clientAddress;
     this.#arrivals = arrivals;
+    this.#count = connections;
+    this.#lastConnectionNumber = firstConnectionNumber;
     this.#clock = clock;
     this.#deadlines = new Deadlines(clock, DEADLINE_TICK_MS);
     this.#server = createServer({
@@ -114,7 +145,6 @@ class NodeHttp1Listener implements Http1Listener, ConnectionOwner {
       shouldUpgradeCallback: (request) => this.#shouldUpgrade(request),
     });
     this.#server.maxHeadersCount = 0; // bounded by maxHeaderSize; a count would cut fields off in silence
-    this.#server.maxConnections = listen.maxConnections;
     // A connection that could not be accepted (out of descriptors) is that connection's loss, not the process's.
     this.#server.on("error", () => undefined);
     this.#server.on("connection", (socket: Socket) => this.#connected(socket));
@@ -136,10 +166,16 @@ class NodeHttp1Listener implements Http1Listener, ConnectionOwner {
     return this.#connections.size;
   }
 
-  async listen(): Promise<number> {
+  async listen({
+    port,
+    isShared,
+  }: {
+    readonly port: number;
+    readonly isShared: boolean;
+  }): Promise<number> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.#server.once("error", reject);
-    this.#server.listen({ port: this.#listen.port, host: this.#listen.host }, resolve);
+    this.#server.listen({ port, host: this.#listen.host, reusePort: isShared }, resolve);
     await promise;
     this.#server.off("error", reject);
     return (this.#server.address() as AddressInfo).port;
@@ -177,6 +213,7 @@ class NodeHttp1Listener implements Http1Listener, ConnectionOwner {
 
   closed({ socket }: Http1Connection): void {
     this.#connections.delete(socket);
+    this.#count.closed();
   }
 
   serve(connection: Http1Connection, turn: Turn): void {
@@ -207,6 +244,11 @@ class NodeHttp1Listener implements Http1Listener, ConnectionOwner {
   }
 
   #connected(socket: Socket): void {
+    if (this.#count.isFull()) {
+      socket.destroy();
+      return;
+    }
+    this.#count.opened();
     const address = toCanonicalAddress(socket.remoteAddress ?? "");
     const peer: Peer = {
       address,
@@ -357,25 +399,4 @@ function joinFields(fields: readonly string[], name: string): string | undefined
 function declaredLength(request: IncomingMessage): number {
   if (request.headers["transfer-encoding"] !== undefined) return -1;
   return Number(request.headers["content-length"] ?? 0);
-}
-
-function explainParserError(error: NodeJS.ErrnoException & { rawPacket?: Buffer }): {
-  reason: ReasonCode;
-  detail: string;
-} {
-  switch (error.code) {
-    case "HPE_HEADER_OVERFLOW":
-      return { reason: REASON.fields_too_large, detail: "The fields are larger than allowed" };
-    case "ERR_HTTP_REQUEST_TIMEOUT":
-      return { reason: REASON.request_late, detail: "The request's head took too long" };
-    case "HPE_INVALID_METHOD": {
-      // A well-formed request line with a method the parser has not heard of, or plain garbage.
-      const line = error.rawPacket?.subarray(0, 256).toString("latin1") ?? "";
-      return /^[A-Z][A-Z-]{1,31} \/\S* HTTP\/1\.[01]\r\n/.test(line)
-        ? { reason: REASON.method_unknown, detail: "This method is not known" }
-        : { reason: REASON.malformed_request, detail: "The bytes are not HTTP/1.1" };
-    }
-    default:
-      return { reason: REASON.malformed_request, detail: "The bytes are not HTTP/1.1" };
-  }
 }

@@ -83,6 +83,12 @@ export const configSchema = z.strictObject({
     .describe(
       "Keys, tokens and databases of the gateway; mode 0700. Relative to the configuration file.",
     ),
+  threads: z
+    .union([z.literal("auto"), z.int().min(0).max(64)])
+    .default("auto")
+    .describe(
+      'Worker threads that serve the public port; limits are exact over all of them. `"auto"`: one per core, at most 8. 0 serves on the main thread, without supervision.',
+    ),
   identity: z
     .record(name, identitySchema)
     .default({})

@@ -35,6 +35,12 @@ export interface ConfiguredIdentifier extends Identifier, Disposable {
   readiness(): readonly Readiness[];
 }
 
+/** Opens what checks the passwords of one users file. The supervisor does so itself; its workers ask it. */
+export type OpenPasswords = (
+  name: string,
+  issuer: Extract<IdentityConfig, { kind: "users-file" }>,
+) => Promise<PasswordVerifier & Partial<Disposable>>;
+
 interface Means {
   readonly clock: Clock;
   readonly random: Random;
@@ -48,10 +54,15 @@ interface Means {
  */
 export async function createIdentifier({
   config: { identity },
+  openPasswords,
   ...means
-}: Means & { readonly config: Pick<GatewayConfig, "identity"> }): Promise<ConfiguredIdentifier> {
+}: Means & {
+  readonly config: Pick<GatewayConfig, "identity">;
+  /** Default: this thread reads the files and makes the hashes. */
+  readonly openPasswords?: OpenPasswords;
+}): Promise<ConfiguredIdentifier> {
   using opened = new DisposableStack();
-  const pool = createHashingPool();
+  const openOwn = openPasswords ?? passwordsOnThisThread(means);
   const tokens = new Map<string, AccessTokenVerifier>();
   const passwords = new Map<string, PasswordVerifier>();
   for (const [name, issuer] of Object.entries(identity)) {
@@ -60,15 +71,9 @@ export async function createIdentifier({
         tokens.set(name, opened.use(openIssuer(name, issuer, means)));
         break;
       case "users-file": {
-        const { clock, random, log } = means;
-        const users = opened.use(
-          await openUsersFile({
-            path: issuer.file,
-            clock,
-            onReload: (problem) => usersReloaded(log, { issuer: name, problem }),
-          }),
-        );
-        passwords.set(name, createPasswordVerifier({ users, pool, clock, random }));
+        const verifier = await openOwn(name, issuer);
+        opened.defer(() => verifier[Symbol.dispose]?.());
+        passwords.set(name, verifier);
         break;
       }
     }
@@ -76,6 +81,34 @@ export async function createIdentifier({
   assertDifferent(passwords);
   for (const verifier of tokens.values()) verifier.start();
   return new RouteIdentifier({ tokens, passwords, log: means.log, opened: opened.move() });
+}
+
+/**
+ * Reads users files and checks passwords here. One pool for all files: the bound on hashes at once is the
+ * machine's, so only one thread of a process may do this.
+ */
+export function passwordsOnThisThread({
+  clock,
+  random,
+  log,
+  onChange,
+}: Pick<Means, "clock" | "random" | "log"> & {
+  /** A users file changed: who remembers answers must forget them. */
+  readonly onChange?: () => void;
+}): OpenPasswords {
+  const pool = createHashingPool();
+  return async (name, issuer) => {
+    const users = await openUsersFile({
+      path: issuer.file,
+      clock,
+      onReload(problem) {
+        usersReloaded(log, { issuer: name, problem });
+        onChange?.();
+      },
+    });
+    const verifier = createPasswordVerifier({ users, pool, clock, random });
+    return { ...verifier, [Symbol.dispose]: () => users[Symbol.dispose]() };
+  };
 }
 
 function openIssuer(

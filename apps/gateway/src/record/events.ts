@@ -4,14 +4,6 @@
 import type { FaultName } from "../fault.ts";
 import type { Log } from "./logger.ts";
 
-/** The process runs and is about to read its configuration and open its ports. */
-export function gatewayStarting(
-  log: Log,
-  fields: { readonly version: string; readonly node: string; readonly configFile: string },
-): void {
-  log.event("info", "gateway.starting", fields);
-}
-
 /** A port accepts connections. */
 export function listenerOpened(
   log: Log,
@@ -25,12 +17,20 @@ export function gatewayReady(log: Log, fields: { readonly startMs: number }): vo
   log.event("info", "gateway.ready", fields);
 }
 
-/** A setting that is allowed and dangerous. */
-export function settingWarned(
+/** A worker thread listens; `life` rises with every start of one. */
+export function workerStarted(
   log: Log,
-  fields: { readonly path: string; readonly detail: string },
+  fields: { readonly worker: number; readonly life: number },
 ): void {
-  log.event("warn", "setting.warned", fields);
+  log.event("info", "worker.started", fields);
+}
+
+/** A worker thread ended by itself; its connections are lost, and another one is started in its place. */
+export function workerFailed(
+  log: Log,
+  fields: { readonly worker: number; readonly life: number; readonly error: Error },
+): void {
+  log.event("error", "worker.failed", fields);
 }
 
 /** Stopping began: no new work; what runs has until the deadline. */
@@ -39,7 +39,7 @@ export function gatewayDraining(
   fields: {
     readonly signal: string;
     readonly requestsInFlight: number;
-    readonly socketsOpen: number;
+    readonly connections: number;
     readonly drainTimeoutMs: number;
   },
 ): void {
@@ -110,14 +110,6 @@ export function adminRefused(
   fields: { readonly status: number; readonly reason: string; readonly address: string },
 ): void {
   log.event("warn", "admin.refused", fields);
-}
-
-/** The configuration was read again; `sockets` are those that stay because their route did not change. */
-export function configurationReloaded(
-  log: Log,
-  fields: { readonly routes: number; readonly socketsKept: number; readonly reloadMs: number },
-): void {
-  log.event("info", "configuration.reloaded", fields);
 }
 
 /** A defect of ours: something threw that no step of the road expects. The error id is what the client was told. */

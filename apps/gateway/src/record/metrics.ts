@@ -6,6 +6,7 @@ import { createMetricMemory, type MetricBlock } from "./metric-memory.ts";
 import type { RequestRecord, SocketRecord } from "./recorder.ts";
 import {
   ADDED_CELLS,
+  CLOSE_CODES,
   DURATION_CELLS,
   endedCell,
   ENDERS,
@@ -86,3 +87,21 @@ export function createMetrics(): Metrics {
 function increment(cells: Float64Array, index: number): void {
   cells[index]! += 1;
 }
+
+/**
+ * The thread that counted is dead: its open sockets ended with it, and nobody else would ever say so. Counted as
+ * abnormal closure (1006) by the gateway.
+ */
+export function endSocketsOf(blocks: readonly MetricBlock[]): void {
+  for (const { kind, cells } of blocks) {
+    if (kind !== "route") continue;
+    let open = cells[OPENED_CELL] ?? 0;
+    for (const code of [...CLOSE_CODES, OTHER_CLOSE_CODE])
+      for (let ender = 0; ender < ENDERS.length; ender++)
+        open -= cells[endedCell(code, ender)] ?? 0;
+    cells[endedCell(1006, ENDERS.indexOf("gateway"))]! += open;
+  }
+}
+
+// Every code that is not listed shares the last cell.
+const OTHER_CLOSE_CODE = -1;

@@ -1,6 +1,4 @@
-import type { Random } from "@tidegate/clock";
 import {
-  createLimiter,
   toPolicyField,
   toRateLimitPolicy,
   type LimitDefinition,
@@ -27,8 +25,29 @@ export const OPCODE_CLASSES = ["text", "binary", "control"] as const;
  */
 export function compileRoutes(
   config: GatewayConfig,
-  { random, metrics }: { random: Random; metrics: LimitCounters },
+  {
+    metrics,
+    createLimiter,
+  }: {
+    metrics: LimitCounters;
+    /** Gets `limitDefinitionsOf(config)`. */
+    createLimiter: (definitions: readonly LimitDefinition[]) => Limiter;
+  },
 ): { readonly routes: readonly Route[]; readonly limiter: Limiter | undefined } {
+  const { definitions, drafts } = assignLimits(config);
+  const limiter = definitions.length === 0 ? undefined : createLimiter(definitions);
+  const routes = drafts.map((draft, index) =>
+    compileRoute({ ...draft, index, config, limiter, metrics }),
+  );
+  return { routes, limiter };
+}
+
+/** Every limit of a configuration in the order in which compiled routes number them; the same on every thread. */
+export function limitDefinitionsOf(config: GatewayConfig): readonly LimitDefinition[] {
+  return assignLimits(config).definitions;
+}
+
+function assignLimits(config: GatewayConfig) {
   const definitions: LimitDefinition[] = [];
   const define = (limit: LimitConfig | SocketLimitConfig): number =>
     definitions.push(toDefinition(limit)) - 1;
@@ -41,11 +60,7 @@ export function compileRoutes(
       limitIndex: define(limit),
     })),
   }));
-  const limiter = definitions.length === 0 ? undefined : createLimiter({ definitions, random });
-  const routes = drafts.map((draft, index) =>
-    compileRoute({ ...draft, index, config, limiter, metrics }),
-  );
-  return { routes, limiter };
+  return { definitions, drafts };
 }
 
 /** Where refusals of a route's limits are counted, in the order of `names`. */

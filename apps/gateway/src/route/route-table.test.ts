@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
+import { createLimiter, type LimitDefinition } from "@tidegate/limits";
 import { systemRandom } from "@tidegate/clock";
 import { validateConfig } from "../config/load-config.ts";
 import { compileRoutes } from "./compile-routes.ts";
@@ -25,7 +26,9 @@ function compile(routes: readonly Wanted[]): readonly Route[] {
   const metrics = {
     limitCounters: (_: string, names: readonly string[]) => new Float64Array(names.length),
   };
-  return compileRoutes(config, { random: systemRandom, metrics }).routes;
+  const limiter = (definitions: readonly LimitDefinition[]) =>
+    createLimiter({ definitions, random: systemRandom });
+  return compileRoutes(config, { createLimiter: limiter, metrics }).routes;
 }
 
 const tableOf = (...routes: Wanted[]): RouteTable => createRouteTable(compile(routes));

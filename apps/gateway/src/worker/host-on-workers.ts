@@ -1,0 +1,48 @@
+import type { PasswordVerifier } from "@tidegate/auth";
+import { passwordsOnThisThread } from "../identify/create-identifier.ts";
+import type { DataPlaneHost } from "./data-plane-host.ts";
+import { Supervisor, type SupervisorOptions } from "./supervisor.ts";
+
+/** How long workers may take to forget what they remembered of a users file that changed. */
+const FORGET_DEADLINE_MS = 1_000;
+
+/** Serves on worker threads that share one port; passwords are checked here, for all of them. */
+export async function hostOnWorkers(
+  options: Omit<SupervisorOptions, "passwords">,
+): Promise<DataPlaneHost> {
+  const { config } = options;
+  await using parts = new AsyncDisposableStack();
+  const passwords = new Map<string, PasswordVerifier>();
+  const supervisor = parts.use(new Supervisor({ ...options, passwords }));
+  const open = passwordsOnThisThread({
+    ...options,
+    onChange: () => void supervisor.tell("forget-passwords", undefined, FORGET_DEADLINE_MS),
+  });
+  for (const [name, issuer] of Object.entries(config.identity)) {
+    if (issuer.kind !== "users-file") continue;
+    const verifier = await open(name, issuer);
+    parts.defer(() => verifier[Symbol.dispose]?.());
+    passwords.set(name, verifier);
+  }
+  await supervisor.start();
+  const owned = parts.move();
+  return {
+    port: options.port,
+    readiness: () => supervisor.readiness(),
+    get blocks() {
+      return supervisor.blocks;
+    },
+    get droppedLines() {
+      return supervisor.droppedLines;
+    },
+    get requestsInFlight() {
+      return supervisor.requestsInFlight;
+    },
+    get connections() {
+      return supervisor.connections;
+    },
+    drain: (deadlineMs) => supervisor.drain(deadlineMs),
+    stop: () => supervisor.stop(),
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}

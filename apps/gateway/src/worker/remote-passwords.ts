@@ -1,0 +1,91 @@
+import type { PasswordVerifier, Principal, Verification } from "@tidegate/auth";
+import type { Clock, Random } from "@tidegate/clock";
+import { createHmac } from "node:crypto";
+import type { Bus } from "./bus.ts";
+import type { OpenPasswords } from "../identify/create-identifier.ts";
+
+/** What a worker asks the supervisor. */
+export interface PasswordQuestion {
+  readonly name: string;
+  readonly text: string;
+  readonly network: string;
+}
+
+/** What the supervisor answers. */
+export interface PasswordAnswer {
+  readonly verification: Verification;
+  /** Until when a worker may remember it, monotonic milliseconds, which all threads share; 0: not at all. */
+  readonly rememberUntilMs: number;
+}
+
+/** A hash takes some 100 ms, and at most 34 are in flight or queue. */
+const ANSWER_DEADLINE_MS = 15_000;
+/** Credentials remembered by one worker; the oldest leave first. */
+const MAX_REMEMBERED = 4_096;
+
+/**
+ * Passwords are checked by the main thread alone: the bound on hashes at once, the back-off and the users file
+ * are the machine's. A worker remembers what was found good, no longer than the main thread does.
+ *
+ * @param issuers the users files' own issuers, by name
+ */
+export function remotePasswords({
+  bus,
+  issuers,
+  clock,
+  random,
+}: {
+  bus: Bus;
+  issuers: Readonly<Record<string, string>>;
+  clock: Clock;
+  random: Random;
+}): OpenPasswords & { forget(): void } {
+  const memories = new Set<Map<string, Remembered>>();
+  const open: OpenPasswords = (name) => {
+    const memory = new Map<string, Remembered>();
+    memories.add(memory);
+    const secret = random.bytes(32);
+    const verifier: PasswordVerifier = {
+      issuer: issuers[name] ?? name,
+      rememberedUntilMs: () => 0,
+      verify({ text, network }, signal) {
+        const digest = createHmac("sha256", secret).update(text).digest("base64url");
+        const known = memory.get(digest);
+        if (known !== undefined && clock.monotonicMs() < known.untilMs) return known.verification;
+        return ask({ name, text, network }, digest, signal);
+      },
+    };
+    const ask = async (
+      question: PasswordQuestion,
+      digest: string,
+      signal: AbortSignal,
+    ): Promise<Verification> => {
+      const answer = (await bus.ask("password", question, ANSWER_DEADLINE_MS)) as PasswordAnswer;
+      signal.throwIfAborted();
+      const verification = frozen(answer.verification);
+      memory.delete(digest);
+      if (answer.rememberUntilMs > 0) {
+        memory.set(digest, { verification, untilMs: answer.rememberUntilMs });
+        const [oldest] = memory.keys();
+        if (memory.size > MAX_REMEMBERED && oldest !== undefined) memory.delete(oldest);
+      }
+      return verification;
+    };
+    return Promise.resolve(verifier);
+  };
+  return Object.assign(open, {
+    forget: () => memories.forEach((memory) => memory.clear()),
+  });
+}
+
+interface Remembered {
+  readonly verification: Verification;
+  readonly untilMs: number;
+}
+
+// A copy that crossed threads is no longer frozen.
+function frozen(verification: Verification): Verification {
+  if (verification.outcome !== "accepted") return verification;
+  const principal: Principal = Object.freeze({ ...verification.principal });
+  return { ...verification, principal };
+}

@@ -1,0 +1,188 @@
+import { createAssertionSigner, loadAssertionKeys } from "@tidegate/auth";
+import type { Clock, Random } from "@tidegate/clock";
+import type { LimitDefinition, Limiter } from "@tidegate/limits";
+import { createClientAddress } from "../accept/client-address.ts";
+import { createHttp1Listener, type Http1Listener } from "../accept/http1-listener.ts";
+import { createOwnEndpoints, PROBLEMS_PATH } from "../accept/own-endpoints.ts";
+import { createServedHosts } from "../accept/served-hosts.ts";
+import { SlowBodyWatch } from "../accept/slow-body-watch.ts";
+import type { Readiness } from "../admin/readiness.ts";
+import { DataPlaneArrivals } from "../arrivals.ts";
+import type { GatewayConfig } from "../config/schema.ts";
+import { createIdentifier, type OpenPasswords } from "../identify/create-identifier.ts";
+import { createRecorder } from "../record/create-recorder.ts";
+import { createIdentifiers } from "../record/identifiers.ts";
+import type { Log } from "../record/logger.ts";
+import type { Metrics } from "../record/metrics.ts";
+import { createRoad } from "../road.ts";
+import { compileRoutes } from "../route/compile-routes.ts";
+import { createRouteTable } from "../route/route-table.ts";
+import { LiveSockets } from "../session/live-sockets.ts";
+import { createUpstream } from "../upstream/upstream-pool.ts";
+import { CELL, type WorkerCells } from "./worker-cells.ts";
+
+export interface DataPlaneOptions {
+  readonly config: GatewayConfig;
+  /** Position among the workers, from 0. */
+  readonly worker: number;
+  /** Rises with every start of a worker; keeps connection numbers of two lives apart. */
+  readonly life: number;
+  /** Where to listen. */
+  readonly port: number;
+  /** Whether other workers listen on the same port. */
+  readonly isPortShared: boolean;
+  /** The gateway's name in Via, the same for all workers: a loop may come back to another one. */
+  readonly viaName: string;
+  readonly cells: WorkerCells;
+  readonly createLimiter: (definitions: readonly LimitDefinition[]) => Limiter;
+  /** Who checks passwords; undefined when this thread does so itself. */
+  readonly openPasswords?: OpenPasswords | undefined;
+  readonly metrics: Metrics;
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+/** Reclaims limit records a few at a time, so that no pause can be noticed. */
+const SWEEP_INTERVAL_MS = 100;
+const SWEEP_RECORDS = 1_024;
+
+/** A listener with everything behind it, on the thread that made it. */
+export interface RunningDataPlane extends AsyncDisposable {
+  readonly port: number;
+  /** How people reach it. */
+  readonly url: string;
+  /** Whether requests can be identified now; without the gateway's own state. */
+  readiness(): readonly Readiness[];
+  /** Takes nothing new. @returns a promise that is kept when everything that ran has ended */
+  drain(): Promise<void>;
+  readonly requestsInFlight: number;
+  readonly socketsOpen: number;
+}
+
+/** Builds the data plane and opens its listener. @throws {Error} when the port is taken */
+export async function runDataPlane(options: DataPlaneOptions): Promise<RunningDataPlane> {
+  const { config, worker, life, cells, clock, random, log, metrics, viaName } = options;
+  await using parts = new AsyncDisposableStack();
+  const recorder = createRecorder({ log, metrics, writesRequests: config.record.requests });
+  const { routes, limiter } = compileRoutes(config, {
+    metrics,
+    createLimiter: options.createLimiter,
+  });
+  if (limiter !== undefined) parts.use(sweepLimits(limiter, clock));
+  const { openPasswords } = options;
+  const identifier = parts.use(
+    await createIdentifier({
+      config,
+      clock,
+      random,
+      log,
+      ...(openPasswords === undefined ? {} : { openPasswords }),
+    }),
+  );
+  const keys = loadAssertionKeys({ folder: config.dataFolder, clock, random });
+  const liveSockets = new LiveSockets(clock);
+  parts.defer(() => liveSockets.cut());
+  const upstreams = new Map(
+    Object.entries(config.upstreams).map(([name, upstream]) => [
+      name,
+      createUpstream(name, upstream, clock),
+    ]),
+  );
+  parts.defer(() => upstreams.forEach((upstream) => upstream.close()));
+
+  let isDraining = false;
+  const readiness = (): Readiness[] => [
+    {
+      name: "listener",
+      isReady: !isDraining,
+      detail: isDraining ? "The gateway is stopping" : "Accepts connections",
+    },
+    ...identifier.readiness(),
+  ];
+  // The port must be known before anything can be said about the public URL, so the listener comes first; no
+  // connection can be accepted before this turn of the event loop ends.
+  let arrivals: DataPlaneArrivals | undefined;
+  const servedHosts = createServedHosts(config);
+  const listener: Http1Listener = parts.use(
+    createHttp1Listener({
+      listen: config.listen,
+      servedHosts,
+      clientAddress: createClientAddress(config.listen.trustedProxies),
+      // 2^32 connections in one life of a worker, and 2^21 lives, stay exact.
+      firstConnectionNumber: life * 2 ** 32,
+      connections: {
+        // The cap is the process's; another worker's connection may slip in between count and check.
+        isFull: () => cells.sum(CELL.connections) >= config.listen.maxConnections,
+        opened: () => cells.add(worker, CELL.connections, 1),
+        closed: () => cells.add(worker, CELL.connections, -1),
+      },
+      clock,
+      arrivals: {
+        request: (exchange, oddities) => arrivals?.request(exchange, oddities),
+        upgrade: (upgrade, oddities) => arrivals?.upgrade(upgrade, oddities),
+        refused: (arrival, write) => arrivals?.refused(arrival, write),
+      },
+    }),
+  );
+  const port = await listener.listen({ port: options.port, isShared: options.isPortShared });
+  const url = config.listen.publicUrl ?? `http://localhost:${port}`;
+  const { origin } = new URL(url);
+  arrivals = new DataPlaneArrivals(
+    {
+      road: createRoad({
+        table: createRouteTable(routes),
+        identifier,
+        allowedOrigins: new Set([origin]),
+        viaName,
+        clock,
+      }),
+      servedHosts,
+      ownEndpoints: createOwnEndpoints({ readiness, jwks: () => keys.jwks }),
+      upstreams,
+      signer: createAssertionSigner({ issuer: url, keys, clock, random }),
+      slowBodies: new SlowBodyWatch(clock),
+      relay: { clock, random, recorder, liveSockets },
+      recorder,
+      identifiers: createIdentifiers(random),
+      answers: { typeBase: `${origin}${PROBLEMS_PATH}`, random },
+      viaName,
+      clock,
+      log,
+    },
+    {
+      hasRoom: () => cells.sum(CELL.inFlight) <= config.listen.maxRequestsInFlight,
+      counted: (by) => cells.add(worker, CELL.inFlight, by),
+    },
+  );
+  const running = arrivals;
+  const owned = parts.move();
+  return {
+    port,
+    url,
+    readiness,
+    async drain() {
+      isDraining = true;
+      await Promise.all([listener.drain(), running.drain(), liveSockets.drain()]);
+    },
+    get requestsInFlight() {
+      return running.inFlight;
+    },
+    get socketsOpen() {
+      return liveSockets.size;
+    },
+    async [Symbol.asyncDispose]() {
+      listener.cut();
+      await owned.disposeAsync();
+    },
+  };
+}
+
+function sweepLimits(limiter: Limiter, clock: Clock): Disposable {
+  const sweep = (): void => {
+    limiter.sweep(clock.monotonicMs(), SWEEP_RECORDS);
+    timer = clock.after(SWEEP_INTERVAL_MS, sweep);
+  };
+  let timer = clock.after(SWEEP_INTERVAL_MS, sweep);
+  return { [Symbol.dispose]: () => timer.cancel() };
+}

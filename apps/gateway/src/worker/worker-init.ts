@@ -1,0 +1,21 @@
+import type { LimiterMemory, LockOwner } from "@tidegate/limits";
+import type { GatewayConfig } from "../config/schema.ts";
+
+/** What a worker is born with; everything in it can be copied or shared between threads. */
+export interface WorkerInit {
+  readonly config: GatewayConfig;
+  readonly worker: number;
+  readonly life: number;
+  readonly port: number;
+  readonly viaName: string;
+  readonly cells: SharedArrayBuffer;
+  /** Undefined when the configuration has no limit. */
+  readonly limits: { readonly memory: LimiterMemory; readonly lockOwner: LockOwner } | undefined;
+  /** Issuers of the users files, by name. */
+  readonly passwordIssuers: Readonly<Record<string, string>>;
+}
+
+/** What a worker says when it listens. */
+export interface WorkerReady {
+  readonly port: number;
+}
