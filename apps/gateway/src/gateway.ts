@@ -133,8 +133,8 @@ class RunningGateway implements Gateway {
       createAdminListener({
         config: config.admin,
         token: await loadAdminToken(config.dataFolder, random),
-        metrics: () =>
-          renderMetrics(host.blocks, {
+        metrics: async () =>
+          renderMetrics(await host.blocks(), {
             version: VERSION,
             logLinesDropped: log.droppedLines + host.droppedLines,
             process: facts.read(),

@@ -57,6 +57,7 @@ export async function startGateway(options: GatewayOptions): Promise<GatewayUnde
     {
       listen: { port: 0, ...options.listen },
       admin: { port: 0 },
+      threads: options.threads ?? 0,
       dataFolder: folder.file("data"),
       identity: options.identity ?? {},
       upstreams: { service: { targets: [...options.targets], ...options.upstream } },

@@ -38,7 +38,7 @@ export function createAdminListener(options: {
   readonly config: { readonly host: string; readonly port: number };
   readonly token: AdminToken;
   /** Renders the metrics page. */
-  readonly metrics: () => string;
+  readonly metrics: () => string | Promise<string>;
   readonly readiness: () => readonly Readiness[];
   readonly log: Log;
   readonly clock: Clock;
@@ -50,7 +50,7 @@ export function createAdminListener(options: {
   const isOurName = createHostCheck(config.host);
 
   /** The order matters: the name first, so that a rebound page learns nothing; then the token, so that nobody does. */
-  const answerTo = (request: IncomingMessage): AdminAnswer => {
+  const answerTo = async (request: IncomingMessage): Promise<AdminAnswer> => {
     const hosts = request.headersDistinct["host"] ?? [];
     const [host] = hosts;
     if (host === undefined || hosts.length > 1 || !isOurName(host)) {
@@ -79,7 +79,25 @@ export function createAdminListener(options: {
     if (request.method !== "GET" && request.method !== "HEAD") {
       return problemAnswer(405, "method", "Only GET is served here", { allow: "GET, HEAD" });
     }
-    return page({ metrics, readiness });
+    return await page({ metrics, readiness });
+  };
+
+  const respond = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    let answer: AdminAnswer;
+    try {
+      answer = await answerTo(request);
+    } catch (error) {
+      answer = problemAnswer(500, "defect", "The gateway failed");
+      log.event("error", "defect.found", {
+        where: "admin listener",
+        error: error instanceof Error ? error : new Error(String(error)),
+      });
+    }
+    if (answer.refusal !== undefined) {
+      const { status, refusal: reason } = answer;
+      adminRefused(log, { status, reason, address: request.socket.remoteAddress ?? "" });
+    }
+    send(response, answer);
   };
 
   const server = createServer(
@@ -93,23 +111,7 @@ export function createAdminListener(options: {
       joinDuplicateHeaders: false,
       noDelay: true,
     },
-    (request, response) => {
-      let answer: AdminAnswer;
-      try {
-        answer = answerTo(request);
-      } catch (error) {
-        answer = problemAnswer(500, "defect", "The gateway failed");
-        log.event("error", "defect.found", {
-          where: "admin listener",
-          error: error instanceof Error ? error : new Error(String(error)),
-        });
-      }
-      if (answer.refusal !== undefined) {
-        const { status, refusal: reason } = answer;
-        adminRefused(log, { status, reason, address: request.socket.remoteAddress ?? "" });
-      }
-      send(response, answer);
-    },
+    (request, response) => void respond(request, response),
   );
   server.maxConnections = limits.maxConnections;
   server.setTimeout(limits.socketTimeoutMs);
@@ -149,7 +151,7 @@ export function createAdminListener(options: {
 }
 
 interface PageSources {
-  readonly metrics: () => string;
+  readonly metrics: () => string | Promise<string>;
   readonly readiness: () => readonly Readiness[];
 }
 
@@ -160,7 +162,7 @@ const INDEX = {
   "/metrics": "Prometheus metrics",
 };
 
-type Page = (sources: PageSources) => AdminAnswer;
+type Page = (sources: PageSources) => AdminAnswer | Promise<AdminAnswer>;
 
 const PAGES: ReadonlyMap<string, Page> = new Map<string, Page>([
   ["/", () => jsonAnswer(200, `${JSON.stringify({ endpoints: INDEX })}\n`)],
@@ -174,7 +176,11 @@ const PAGES: ReadonlyMap<string, Page> = new Map<string, Page>([
   ],
   [
     "/metrics",
-    ({ metrics }) => ({ status: 200, contentType: EXPOSITION_CONTENT_TYPE, body: metrics() }),
+    async ({ metrics }) => ({
+      status: 200,
+      contentType: EXPOSITION_CONTENT_TYPE,
+      body: await metrics(),
+    }),
   ],
 ]);
 

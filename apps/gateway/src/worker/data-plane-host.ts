@@ -5,8 +5,8 @@ import type { MetricBlock } from "../record/metric-memory.ts";
 export interface DataPlaneHost extends AsyncDisposable {
   readonly port: number;
   readiness(): readonly Readiness[];
-  /** The counters of every thread that served. */
-  readonly blocks: readonly MetricBlock[];
+  /** The counters of every thread that served, those that are new included. */
+  blocks(): Promise<readonly MetricBlock[]>;
   /** Log lines lost before they reached the main thread's log. */
   readonly droppedLines: number;
   readonly requestsInFlight: number;

@@ -23,7 +23,7 @@ export async function hostOnThisThread(
   const host: DataPlaneHost = {
     port: plane.port,
     readiness: () => plane.readiness(),
-    blocks: metrics.blocks,
+    blocks: () => Promise.resolve(metrics.blocks),
     droppedLines: 0,
     get requestsInFlight() {
       return cells.get(0, CELL.inFlight);

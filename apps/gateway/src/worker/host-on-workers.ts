@@ -6,6 +6,9 @@ import { Supervisor, type SupervisorOptions } from "./supervisor.ts";
 /** How long workers may take to forget what they remembered of a users file that changed. */
 const FORGET_DEADLINE_MS = 1_000;
 
+/** How long a scrape waits for what is new; a worker that is late is counted as it was last known. */
+const METRICS_DEADLINE_MS = 1_000;
+
 /** Serves on worker threads that share one port; passwords are checked here, for all of them. */
 export async function hostOnWorkers(
   options: Omit<SupervisorOptions, "passwords">,
@@ -29,7 +32,8 @@ export async function hostOnWorkers(
   return {
     port: options.port,
     readiness: () => supervisor.readiness(),
-    get blocks() {
+    async blocks() {
+      await supervisor.tell("tell-metrics", undefined, METRICS_DEADLINE_MS);
       return supervisor.blocks;
     },
     get droppedLines() {

@@ -31,6 +31,8 @@ const bus = new Bus(parentPort, clock, {
   drain: () => plane.drain(),
   stop,
   "forget-passwords": () => openPasswords.forget(),
+  // Answered after what it tells: messages keep their order.
+  "tell-metrics": tellMetrics,
 });
 const log = createLogger({
   level: config.record.level,
@@ -67,15 +69,20 @@ await bus.ask("ready", { port: plane.port } satisfies WorkerReady, TELL_DEADLINE
 
 function beat(): void {
   cells.add(init.worker, CELL.heartbeat, 1);
-  cells.set(init.worker, CELL.droppedLines, log.droppedLines);
-  const news = metrics.blocks.slice(toldBlocks);
-  toldBlocks += news.length;
-  if (news.length > 0) tell("metric-blocks", news);
+  tellMetrics();
   const readiness = plane.readiness();
   const shown = JSON.stringify(readiness);
   if (shown !== toldReadiness) tell("readiness", readiness);
   toldReadiness = shown;
   beatTimer = clock.after(BEAT_MS, beat);
+}
+
+/** The counters themselves are shared; only those that are new must be told. */
+function tellMetrics(): void {
+  cells.set(init.worker, CELL.droppedLines, log.droppedLines);
+  const news = metrics.blocks.slice(toldBlocks);
+  toldBlocks += news.length;
+  if (news.length > 0) tell("metric-blocks", news);
 }
 
 // The supervisor that does not answer is gone, and this thread with it.
