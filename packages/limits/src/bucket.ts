@@ -1,12 +1,23 @@
 import { BOOKED_AT, NOW, type LimitPlan } from "./limit-plan.ts";
+import {
+  addOpen,
+  closeOpen,
+  epochsBehind,
+  forgetOpen,
+  hasOpen,
+  isStillOpen,
+  latestEpoch,
+  openUnits,
+  storeEpoch,
+} from "./open-units.ts";
+import { LONGEST_SPAN_SECONDS, TICKS_PER_MS } from "./ticks.ts";
 
 /**
  * Token bucket as GCRA (ITU-T I.371): one number, the tick at which the bucket will be full again.
  * Spent cost in ticks is that number minus now. Processing order needs not be time order: the guarantee
  * holds for the times passed in.
  *
- * Record after the header: word 2 full-again tick; word 3 units in flight that may still be refunded, two counters of
- * 24 bits (even and odd reservation epochs) and 16 bits of epoch, 8 in each half.
+ * Record after the header: word 2 full-again tick; word 3 units in flight that may still be refunded (`open-units.ts`).
  *
  * Refundable units count as spent in full until settled: `fullAgain >= now + open * unitTicks` always. Otherwise the
  * bucket would refill behind their back, and giving them back would make more than burst + rate * time
@@ -15,13 +26,14 @@ import { BOOKED_AT, NOW, type LimitPlan } from "./limit-plan.ts";
 
 const FULL_AGAIN = 2;
 const OPEN = 3;
-const COUNT_MASK = 0xffffff;
+
+/** A debt is remembered up to this: whole numbers of ticks stay exact, and no caller is shut out for longer than a year. */
+const LARGEST_DEBT_TICKS = LONGEST_SPAN_SECONDS * 1000 * TICKS_PER_MS;
 
 /** Whether `cost` fits now. */
 export function fitsBucket(plan: LimitPlan, record: number, cost: number): boolean {
-  const now = plan.ticks[NOW]!;
-  if (hasOpen(plan, record)) return bucketShortage(plan, record, cost) <= 0;
-  const spent = plan.f64[record + FULL_AGAIN]! - now;
+  if (hasOpen(plan, openAt(record))) return bucketShortage(plan, record, cost) <= 0;
+  const spent = plan.f64[record + FULL_AGAIN]! - plan.ticks[NOW]!;
   return (spent > 0 ? spent : 0) + cost * plan.unitTicks <= plan.spanTicks;
 }
 
@@ -34,7 +46,7 @@ export function bucketShortage(plan: LimitPlan, record: number, cost: number): n
 export function chargeBucket(plan: LimitPlan, record: number, cost: number): void {
   const now = plan.ticks[NOW]!;
   const { f64 } = plan;
-  if (hasOpen(plan, record)) {
+  if (hasOpen(plan, openAt(record))) {
     f64[record + FULL_AGAIN] = now + spentTicks(plan, record) + cost * plan.unitTicks;
     return;
   }
@@ -42,35 +54,37 @@ export function chargeBucket(plan: LimitPlan, record: number, cost: number): voi
   f64[record + FULL_AGAIN] = (fullAgain > now ? fullAgain : now) + cost * plan.unitTicks;
 }
 
+/** Spends `cost` whether it fits or not; what is too much is a debt that refills first. */
+export function overchargeBucket(plan: LimitPlan, record: number, cost: number): void {
+  const spent = spentTicks(plan, record) + cost * plan.unitTicks;
+  plan.f64[record + FULL_AGAIN] = plan.ticks[NOW]! + Math.min(spent, LARGEST_DEBT_TICKS);
+}
+
+/** Takes all that is left, and makes no debt. */
+export function emptyBucket(plan: LimitPlan, record: number): void {
+  const spent = Math.max(spentTicks(plan, record), plan.spanTicks);
+  plan.f64[record + FULL_AGAIN] = plan.ticks[NOW]! + spent;
+}
+
 /** Marks `cost`, just charged, as refundable. Booked at its epoch, or at -1 when no more units can be held open; those stay spent. */
 export function openInBucket(plan: LimitPlan, record: number, cost: number): void {
-  const epoch = latestEpoch(plan, record);
-  const at = 2 * (record + OPEN) + (epoch & 1);
-  const open = plan.i32[at]! & COUNT_MASK;
-  plan.ticks[BOOKED_AT] = -1;
-  if (open + cost > COUNT_MASK) return;
-  plan.i32[at] = (plan.i32[at]! & ~COUNT_MASK) | (open + cost);
-  plan.ticks[BOOKED_AT] = epoch;
+  const epoch = latestEpoch(plan, openAt(record));
+  plan.ticks[BOOKED_AT] = addOpen(plan, openAt(record), cost, epoch) ? epoch : -1;
 }
 
-/** Ends units opened in `epoch`: spent for good. */
-export function settleBucket(plan: LimitPlan, record: number, cost: number, epoch: number): void {
-  const now = plan.ticks[NOW]!;
-  const spent = spentTicks(plan, record);
-  if (!isStillOpen(plan, record, epoch)) return;
-  plan.f64[record + FULL_AGAIN] = now + spent;
-  close(plan, record, cost, epoch);
-}
-
-/** Ends units opened in `epoch`: as if never spent. */
-export function refundBucket(plan: LimitPlan, record: number, cost: number, epoch: number): void {
-  const now = plan.ticks[NOW]!;
-  const spent = spentTicks(plan, record);
-  if (!isStillOpen(plan, record, epoch)) return;
+/** Ends `cost` units opened in `epoch`: `actual` of them (at most `cost`) spent for good, the others as if never spent. */
+export function settleBucket(
+  plan: LimitPlan,
+  record: number,
+  units: { readonly cost: number; readonly actual: number; readonly bookedAt: number },
+): void {
+  const { cost, actual, bookedAt } = units;
+  const fullAgain = plan.ticks[NOW]! + spentTicks(plan, record);
+  if (!isStillOpen(plan, openAt(record), bookedAt)) return;
   // Full-again first, then the counter: a thread ended in between leaves units open, which only denies.
-  plan.f64[record + FULL_AGAIN] = now + spent;
-  close(plan, record, cost, epoch);
-  plan.f64[record + FULL_AGAIN] = now + spent - cost * plan.unitTicks;
+  plan.f64[record + FULL_AGAIN] = fullAgain;
+  closeOpen(plan, openAt(record), cost, bookedAt);
+  plan.f64[record + FULL_AGAIN] = fullAgain - (cost - actual) * plan.unitTicks;
 }
 
 export function remainingInBucket(plan: LimitPlan, record: number): number {
@@ -93,68 +107,36 @@ export function initBucket(plan: LimitPlan, record: number): void {
   plan.f64[record + OPEN] = 0;
 }
 
+/** After a restart: the holders are gone, so what they held is spent; and times move by `shiftTicks`. */
+export function resumeBucket(plan: LimitPlan, record: number, shiftTicks: number): void {
+  const fullAgain = plan.ticks[NOW]! + spentTicks(plan, record);
+  plan.f64[record + FULL_AGAIN] = fullAgain + shiftTicks;
+  plan.f64[record + OPEN] = 0;
+}
+
+function openAt(record: number): number {
+  return 2 * (record + OPEN);
+}
+
 function spentTicks(plan: LimitPlan, record: number): number {
   const now = plan.ticks[NOW]!;
-  if (!hasOpen(plan, record)) return Math.max(0, plan.f64[record + FULL_AGAIN]! - now);
+  const at = openAt(record);
+  if (!hasOpen(plan, at)) return Math.max(0, plan.f64[record + FULL_AGAIN]! - now);
   expireOpen(plan, record);
-  const i32 = plan.i32;
-  const at = 2 * (record + OPEN);
-  const open = (i32[at]! & COUNT_MASK) + (i32[at + 1]! & COUNT_MASK);
-  return Math.max(0, plan.f64[record + FULL_AGAIN]! - now, open * plan.unitTicks);
+  return Math.max(0, plan.f64[record + FULL_AGAIN]! - now, openUnits(plan, at) * plan.unitTicks);
 }
 
 /** Turns open units older than one epoch into spent ones, as of the moment they expired. */
 function expireOpen(plan: LimitPlan, record: number): void {
-  const i32 = plan.i32;
-  const at = 2 * (record + OPEN);
-  const epoch = latestEpoch(plan, record);
-  const behind = (epoch - storedEpoch(i32, at)) & 0xffff;
+  const at = openAt(record);
+  const epoch = latestEpoch(plan, at);
+  const behind = epochsBehind(plan, at, epoch);
   if (behind === 0) return;
   for (let step = 1; step <= Math.min(behind, 2); step++) {
     const begun = epoch - behind + step;
-    const expiring = at + (begun & 1);
-    const open = (i32[at]! & COUNT_MASK) + (i32[at + 1]! & COUNT_MASK);
-    const fullAgain = begun * plan.epochTicks + open * plan.unitTicks;
+    const fullAgain = begun * plan.epochTicks + openUnits(plan, at) * plan.unitTicks;
     if (fullAgain > plan.f64[record + FULL_AGAIN]!) plan.f64[record + FULL_AGAIN] = fullAgain;
-    i32[expiring] = i32[expiring]! & ~COUNT_MASK;
+    forgetOpen(plan, at, begun);
   }
-  storeEpoch(i32, at, epoch);
-}
-
-/** The epoch of `now`, or the record's own if that is later (a stale clock must not bring expired units back). */
-function latestEpoch(plan: LimitPlan, record: number): number {
-  const now = plan.ticks[NOW]!;
-  const at = 2 * (record + OPEN);
-  const epoch = Math.floor(now / plan.epochTicks);
-  if (!hasOpen(plan, record)) {
-    storeEpoch(plan.i32, at, epoch);
-    return epoch;
-  }
-  const behind = (epoch - storedEpoch(plan.i32, at)) & 0xffff;
-  return behind < 0x8000 ? epoch : epoch + 0x10000 - behind;
-}
-
-/** Whether any unit may still be refunded, or was when last looked at. Messages that are not refundable find none: the short way. */
-function hasOpen(plan: LimitPlan, record: number): boolean {
-  const at = 2 * (record + OPEN);
-  return ((plan.i32[at]! | plan.i32[at + 1]!) & COUNT_MASK) !== 0;
-}
-
-function isStillOpen(plan: LimitPlan, record: number, epoch: number): boolean {
-  return epoch >= 0 && latestEpoch(plan, record) - epoch <= 1;
-}
-
-function close(plan: LimitPlan, record: number, cost: number, epoch: number): void {
-  const at = 2 * (record + OPEN) + (epoch & 1);
-  const open = plan.i32[at]! & COUNT_MASK;
-  plan.i32[at] = (plan.i32[at]! & ~COUNT_MASK) | Math.max(0, open - cost);
-}
-
-function storedEpoch(i32: Int32Array, at: number): number {
-  return ((i32[at]! >>> 24) << 8) | (i32[at + 1]! >>> 24);
-}
-
-function storeEpoch(i32: Int32Array, at: number, epoch: number): void {
-  i32[at] = (((epoch >>> 8) & 0xff) << 24) | (i32[at]! & COUNT_MASK);
-  i32[at + 1] = ((epoch & 0xff) << 24) | (i32[at + 1]! & COUNT_MASK);
+  storeEpoch(plan.i32, at, epoch);
 }

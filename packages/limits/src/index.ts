@@ -2,7 +2,10 @@ export {
   DEFAULT_MAX_KEYS,
   problemsOf,
   type BucketDefinition,
+  type CalendarPeriod,
+  type ConcurrencyDefinition,
   type LimitDefinition,
+  type QuotaDefinition,
   type WindowDefinition,
 } from "./limit-definition.ts";
 export {
@@ -30,6 +33,10 @@ export {
   DEFAULT_MAX_HANDLES,
   DEFAULT_RESERVATION_MS,
 } from "./create-limiter.ts";
+export { type EmbeddedLimiter, type EmbeddedStatistics } from "./embedded-limiter.ts";
+export { type DemandStatistics } from "./demand-statistics.ts";
+export { type RestoredLimit } from "./limit-restore.ts";
+export { suggestLimit, type LimitSuggestion } from "./suggest-limit.ts";
 export { createKeyedLimiter, type Decision, type KeyedLimiter } from "./keyed-limiter.ts";
 export { addressKey, type Ipv6Prefix } from "./address-key.ts";
 export { callerKey } from "./caller-key.ts";

@@ -2,10 +2,11 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { systemRandom } from "@tidegate/clock";
 import * as fc from "fast-check";
-import { attachLimiter, TableLimiter } from "./create-limiter.ts";
+import { attachLimiter } from "./create-limiter.ts";
 import type { LimitDefinition } from "./limit-definition.ts";
 import { createLimitReport, createReservation, OUTCOME, type Limiter } from "./limiter.ts";
 import { beginLockOwner, createLimiterMemory, type LimiterMemory } from "./limiter-memory.ts";
+import { TableLimiter } from "./table-limiter.ts";
 import { SharedLocks, type LockResult, type RecordLocks } from "./record-lock.ts";
 
 /**
@@ -54,7 +55,7 @@ interface Step {
 function openTwo(definitions: readonly LimitDefinition[]) {
   const memory = createLimiterMemory({ definitions, random: systemRandom, reservationMs: 30_000 });
   const locks = new InterruptedLocks(memory, 1);
-  const interrupted = new TableLimiter(memory, locks, 100);
+  const interrupted = new TableLimiter({ memory, locks, maxHandles: 100 });
   const other = attachLimiter({ memory, lockOwner: beginLockOwner(memory, 2), maxHandles: 100 });
   return { locks, interrupted, other };
 }

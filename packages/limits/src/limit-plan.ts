@@ -1,8 +1,13 @@
-import type { LimitDefinition } from "./limit-definition.ts";
-import { DEFAULT_MAX_KEYS, EXACT_BY_DEFAULT_UP_TO } from "./limit-definition.ts";
+import {
+  DEFAULT_EXPIRE_SECONDS,
+  DEFAULT_MAX_KEYS,
+  EXACT_BY_DEFAULT_UP_TO,
+  type LimitDefinition,
+} from "./limit-definition.ts";
+import type { QuotaCalendar } from "./quota-calendar.ts";
 import { TICKS_PER_MS } from "./ticks.ts";
 
-export const KIND = { bucket: 0, windowExact: 1, windowSub: 2 } as const;
+export const KIND = { bucket: 0, windowExact: 1, windowSub: 2, quota: 3, concurrency: 4 } as const;
 export type Kind = (typeof KIND)[keyof typeof KIND];
 
 /** Sub-windows per window of the large kind: a unit is held at most 1/32 of the window too long. */
@@ -13,6 +18,12 @@ export const SUB_WINDOWS = 32;
  * debt denies a larger share of newcomers; with more, the reserve costs memory in every small table.
  */
 export const SPILL_RECORDS = 64;
+
+/** Words at the end of a record whose limit measures demand; see `demand-meter.ts`. */
+export const METER_WORDS = 4;
+
+/** A concurrency limit has no window of its own; its demand is measured by the minute. */
+const CONCURRENCY_METER_MS = 60_000;
 
 /** Words (8 bytes) of a record before the kind's own: identity; chain and lock. */
 export const HEADER_WORDS = 2;
@@ -28,8 +39,20 @@ export interface LimitPlan {
   readonly spanTicks: number;
   /** windowExact: the window in the record's time units, rounded up. */
   readonly spanUnits: number;
-  /** bucket: ticks of one reservation epoch. */
+  /** bucket: ticks of one reservation epoch. concurrency: after one to two of these a holder is lost. */
   readonly epochTicks: number;
+  /** Decides and counts, refuses nobody. */
+  readonly isShadow: boolean;
+  /** What it refuses is charged. */
+  readonly countsDenied: boolean;
+  /** Word of a record where its meter begins; 0 when demand is not measured. */
+  readonly meterAt: number;
+  /** Ticks of a quarter of the window that demand is measured in. */
+  readonly quarterTicks: number;
+  /** First 32-bit element of the histogram of demand; 0 when it is not measured. */
+  readonly histogram: number;
+  /** quota: this thread's calendar. */
+  readonly calendar: QuotaCalendar | undefined;
   readonly recordWords: number;
   /** Records in the table, the coarse ones included; their numbers are [0, records). */
   readonly records: number;
@@ -60,38 +83,96 @@ export const BOOKED_AT = 1;
 /** Words of a table's header; see `limit-table.ts`. One cache line, so that two tables' locks do not share one. */
 export const TABLE_HEADER_WORDS = 8;
 
+// 32-bit elements of a table's header that are not the table's own.
+/** Calls that the limit refused (in shadow: would have refused), counted by whoever refuses. */
+export const REFUSALS = 7;
+/** Units spent above the limit by `settle` or `debit`. */
+export const OVERRUN = 8;
+/** quota: the latest period entered. */
+export const LATEST_PERIOD = 9;
+
 /** Numbers of a plan that do not depend on where it lies. */
 export type PlanShape = Omit<
   LimitPlan,
-  "header" | "firstRecord" | "heads" | "ticks" | "i32" | "f64" | "counters"
+  | "header"
+  | "histogram"
+  | "calendar"
+  | "firstRecord"
+  | "heads"
+  | "ticks"
+  | "i32"
+  | "f64"
+  | "counters"
 >;
 
 /** @param reservationMs how long a refund is possible at least */
 export function toPlanShape(definition: LimitDefinition, reservationMs: number): PlanShape {
   const records = SPILL_RECORDS + (definition.maxKeys ?? DEFAULT_MAX_KEYS);
-  const common = {
+  const kind = kindShape(definition, reservationMs);
+  const isShadow = definition.shadow === true;
+  return {
+    ...kind,
+    isShadow,
+    countsDenied: ("countDenied" in definition && definition.countDenied) ?? false,
     records,
     // At most one record per head on average.
     headsMask: 2 ** Math.ceil(Math.log2(records)) - 1,
+    meterAt: isShadow ? kind.recordWords : 0,
+    quarterTicks: Math.ceil(meterMs(definition) * (TICKS_PER_MS / 4)),
+    recordWords: kind.recordWords + (isShadow ? METER_WORDS : 0),
+  };
+}
+
+type KindShape = Omit<
+  PlanShape,
+  "isShadow" | "countsDenied" | "records" | "headsMask" | "meterAt" | "quarterTicks"
+>;
+
+function kindShape(definition: LimitDefinition, reservationMs: number): KindShape {
+  const common = {
     epochTicks: Math.ceil(reservationMs * TICKS_PER_MS),
+    unitTicks: 1,
+    spanTicks: 0,
     spanUnits: 0,
     countersPerWord: 2,
   };
-  const spanTicks = Math.ceil(definition.seconds * 1000 * TICKS_PER_MS);
-
-  if (definition.kind === "bucket") {
-    // Rounded up: a refill rounded down would run faster than promised.
-    const unitTicks = Math.ceil((definition.seconds * 1000 * TICKS_PER_MS) / definition.count);
-    return {
-      ...common,
-      kind: KIND.bucket,
-      capacity: definition.burst,
-      unitTicks,
-      spanTicks: unitTicks * definition.burst,
-      recordWords: HEADER_WORDS + 2,
-    };
+  switch (definition.kind) {
+    case "bucket": {
+      // Rounded up: a refill rounded down would run faster than promised.
+      const unitTicks = Math.ceil((definition.seconds * 1000 * TICKS_PER_MS) / definition.count);
+      return {
+        ...common,
+        kind: KIND.bucket,
+        capacity: definition.burst,
+        unitTicks,
+        spanTicks: unitTicks * definition.burst,
+        recordWords: HEADER_WORDS + 2,
+      };
+    }
+    case "window":
+      return { ...common, ...windowShape(definition) };
+    case "quota":
+      return {
+        ...common,
+        kind: KIND.quota,
+        capacity: definition.limit,
+        recordWords: HEADER_WORDS + 1,
+      };
+    case "concurrency": {
+      const expireSeconds = definition.expireSeconds ?? DEFAULT_EXPIRE_SECONDS;
+      return {
+        ...common,
+        kind: KIND.concurrency,
+        capacity: definition.limit,
+        epochTicks: Math.ceil(expireSeconds * 1000 * TICKS_PER_MS),
+        recordWords: HEADER_WORDS + 1,
+      };
+    }
   }
+}
 
+function windowShape(definition: LimitDefinition & { kind: "window" }) {
+  const spanTicks = Math.ceil(definition.seconds * 1000 * TICKS_PER_MS);
   const precision =
     definition.precision ?? (definition.limit <= EXACT_BY_DEFAULT_UP_TO ? "exact" : "sub-windows");
   if (precision === "exact") {
@@ -100,7 +181,6 @@ export function toPlanShape(definition: LimitDefinition, reservationMs: number):
     let unitTicks = 1;
     while ((spanTicks / unitTicks) * (definition.limit + 3) > 2 ** 31) unitTicks *= 2;
     return {
-      ...common,
       kind: KIND.windowExact,
       capacity: definition.limit,
       unitTicks,
@@ -109,10 +189,8 @@ export function toPlanShape(definition: LimitDefinition, reservationMs: number):
       recordWords: HEADER_WORDS + 1 + Math.ceil((1 + definition.limit) / 2),
     };
   }
-
   const countersPerWord = definition.limit <= 0xffff ? 4 : 2;
   return {
-    ...common,
     kind: KIND.windowSub,
     capacity: definition.limit,
     unitTicks: Math.ceil(spanTicks / SUB_WINDOWS),
@@ -120,4 +198,11 @@ export function toPlanShape(definition: LimitDefinition, reservationMs: number):
     countersPerWord,
     recordWords: HEADER_WORDS + 2 + Math.ceil((SUB_WINDOWS + 1) / countersPerWord),
   };
+}
+
+/** The window in which demand is measured; a quota's is its period. */
+function meterMs(definition: LimitDefinition): number {
+  return definition.kind === "bucket" || definition.kind === "window"
+    ? definition.seconds * 1000
+    : CONCURRENCY_METER_MS;
 }

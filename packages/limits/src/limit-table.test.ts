@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { systemRandom } from "@tidegate/clock";
 import { createLimiter } from "./create-limiter.ts";
-import type { LimitDefinition } from "./limit-definition.ts";
+import type { BucketDefinition, LimitDefinition, WindowDefinition } from "./limit-definition.ts";
 import { createLimitReport, createReservation, NO_HANDLE, OUTCOME } from "./limiter.ts";
 
 const MINUTE: LimitDefinition = { kind: "window", name: "w", limit: 3, seconds: 60 };
-const KINDS: readonly LimitDefinition[] = [
+const KINDS: readonly (BucketDefinition | WindowDefinition)[] = [
   MINUTE,
   { ...MINUTE, precision: "sub-windows" },
   { kind: "bucket", name: "b", count: 3, seconds: 60, burst: 3 },

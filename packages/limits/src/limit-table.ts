@@ -1,3 +1,4 @@
+import { flushMeter } from "./demand-meter.ts";
 import { initRecord, isIdle, repairRecord } from "./limit-kind.ts";
 import { SPILL_RECORDS, type LimitPlan } from "./limit-plan.ts";
 import { LOCK, type RecordLocks } from "./record-lock.ts";
@@ -15,7 +16,7 @@ import { LOCK, type RecordLocks } from "./record-lock.ts";
  * of the coarse one, so that the move gives nothing back.
  *
  * Header, in 32-bit elements: 0 structure lock, 1 version (odd while chains change), 2 records ever
- * used, 3 head of the free list, 4 records in use, 5 spills, 6 sweep position.
+ * used, 3 head of the free list, 4 records in use, 5 spills, 6 sweep position; the others are in `limit-plan.ts`.
  */
 const STRUCTURE_LOCK = 0;
 const VERSION = 1;
@@ -38,7 +39,7 @@ export const EXAMINED_PER_INSERTION = 8;
 const LONGEST_WALK = 256;
 
 /** First word of record number `number`. */
-function recordAt(plan: LimitPlan, number: number): number {
+export function recordAt(plan: LimitPlan, number: number): number {
   return plan.firstRecord + number * plan.recordWords;
 }
 
@@ -110,6 +111,17 @@ export function sweepTable(plan: LimitPlan, locks: RecordLocks, count: number): 
 
 export function keysIn(plan: LimitPlan): number {
   return plan.i32[2 * plan.header + KEYS]!;
+}
+
+/** Records ever used, the coarse ones included: their numbers are [0, usedRecords). */
+export function usedRecords(plan: LimitPlan): number {
+  return plan.i32[2 * plan.header + USED]!;
+}
+
+/** Declares that coarse records limit somebody, as after a spill. */
+export function markSpilled(plan: LimitPlan): void {
+  const at = 2 * plan.header + SPILLS;
+  plan.i32[at] = plan.i32[at]! || 1;
 }
 
 export function spillsOf(plan: LimitPlan): number {
@@ -184,6 +196,7 @@ function sweepLocked(plan: LimitPlan, locks: RecordLocks, count: number): number
     if (lock === LOCK.missed) continue;
     if (lock === LOCK.broken) repairRecord(plan, record);
     if (isIdle(plan, record)) {
+      if (plan.meterAt !== 0) flushMeter(plan, record);
       unlink(plan, number, record);
       reclaimed++;
     }
@@ -242,7 +255,9 @@ function giveBack(plan: LimitPlan, number: number): void {
 }
 
 function copyState(plan: LimitPlan, from: number, to: number): void {
-  plan.f64.copyWithin(to + 2, from + 2, from + plan.recordWords);
+  // Not the meter: the coarse record's is of many callers.
+  const words = plan.meterAt === 0 ? plan.recordWords : plan.meterAt;
+  plan.f64.copyWithin(to + 2, from + 2, from + words);
 }
 
 function lockStructure(plan: LimitPlan, locks: RecordLocks): boolean {

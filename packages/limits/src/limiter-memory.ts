@@ -1,8 +1,12 @@
 import assert from "node:assert/strict";
-import type { Random } from "@tidegate/clock";
+import type { Clock, Random } from "@tidegate/clock";
+import { HISTOGRAM_BUCKETS } from "./demand-meter.ts";
 import { problemsOf, type LimitDefinition } from "./limit-definition.ts";
-import { TABLE_HEADER_WORDS, toPlanShape, type LimitPlan } from "./limit-plan.ts";
+import { LATEST_PERIOD, TABLE_HEADER_WORDS, toPlanShape, type LimitPlan } from "./limit-plan.ts";
+import { readSnapshot } from "./limit-snapshot.ts";
+import { restoreSnapshot, type RestoredLimit } from "./limit-restore.ts";
 import { initTable } from "./limit-table.ts";
+import { QuotaCalendar } from "./quota-calendar.ts";
 import { beginOwner, endOwner, type LockOwner } from "./record-lock.ts";
 
 /**
@@ -15,6 +19,8 @@ export interface LimiterMemory {
   /** Key of the hash. Known to nobody outside: with it, colliding keys can be made. */
   readonly secret: Uint8Array;
   readonly reservationMs: number;
+  /** What became of each limit of the snapshot that this memory began with. */
+  readonly restored: readonly RestoredLimit[];
 }
 
 /** Generations of the lock owners, one 32-bit element each, at the start of the memory. */
@@ -27,14 +33,16 @@ const LARGEST_BUFFER_BYTES = 8 * (2 ** 31 - 1);
  * Lays out and reserves the memory. The operating system commits pages as they are first written, so an unused
  * table costs address space only.
  *
- * @throws {RangeError} naming every definition that cannot be honoured
+ * @throws {RangeError} naming every definition that cannot be honoured, or why the snapshot cannot be read
  */
 export function createLimiterMemory(options: {
   readonly definitions: readonly LimitDefinition[];
   readonly reservationMs: number;
   readonly random: Random;
+  /** What an earlier limiter spent: `snapshot` bytes of it, and the clock of now. Its secret is taken over. */
+  readonly snapshot?: { readonly bytes: Uint8Array; readonly clock: Clock } | undefined;
 }): LimiterMemory {
-  const { definitions, reservationMs, random } = options;
+  const { definitions, reservationMs, random, snapshot } = options;
   const problems = definitions.flatMap((definition, index) =>
     problemsOf(definition).map((problem) => `definitions[${index}].${problem}`),
   );
@@ -49,14 +57,19 @@ export function createLimiterMemory(options: {
       `Cannot make a limiter: tables of ${bytes} bytes are above ${LARGEST_BUFFER_BYTES}; lower maxKeys`,
     );
   }
-  const memory: LimiterMemory = {
+  const earlier = snapshot === undefined ? undefined : readSnapshot(snapshot.bytes);
+  const memory = {
     buffer: new SharedArrayBuffer(bytes),
     definitions: structuredClone(definitions),
-    secret: Uint8Array.from(random.bytes(16)),
+    secret: earlier?.secret ?? Uint8Array.from(random.bytes(16)),
     reservationMs,
+    restored: [],
   };
-  for (const plan of toPlans(memory)) initTable(plan);
-  return memory;
+  const plans = toPlans(memory, snapshot?.clock);
+  for (const plan of plans) initTable(plan);
+  if (snapshot === undefined || earlier === undefined) return memory;
+  const restored = restoreSnapshot({ memory, plans, earlier, clock: snapshot.clock });
+  return { ...memory, restored };
 }
 
 /**
@@ -72,15 +85,24 @@ export function endLockOwner(memory: LimiterMemory, life: LockOwner): void {
   endOwner(new Int32Array(memory.buffer), life);
 }
 
-/** The plans with their views on `memory`; the same on every thread. */
-export function toPlans(memory: LimiterMemory): LimitPlan[] {
+/**
+ * The plans with their views on `memory`; the same on every thread.
+ * @param clock what quotas read the calendar from; without one they cannot be asked
+ */
+export function toPlans(memory: LimiterMemory, clock: Clock | undefined): LimitPlan[] {
   const i32 = new Int32Array(memory.buffer);
   const f64 = new Float64Array(memory.buffer);
   const u16 = new Uint16Array(memory.buffer);
   const ticks = new Float64Array(2);
-  return layOut(memory.definitions, memory.reservationMs).tables.map((table) =>
-    Object.assign(table, { ticks, i32, f64, counters: table.countersPerWord === 4 ? u16 : i32 }),
-  );
+  return layOut(memory.definitions, memory.reservationMs).tables.map((table, index) => {
+    const definition = memory.definitions[index]!;
+    const calendar =
+      definition.kind === "quota" && clock !== undefined
+        ? new QuotaCalendar(definition, clock, i32, 2 * table.header + LATEST_PERIOD)
+        : undefined;
+    const counters = table.countersPerWord === 4 ? u16 : i32;
+    return Object.assign(table, { ticks, i32, f64, counters, calendar });
+  });
 }
 
 function layOut(definitions: readonly LimitDefinition[], reservationMs: number) {
@@ -88,11 +110,18 @@ function layOut(definitions: readonly LimitDefinition[], reservationMs: number) 
   const tables = definitions.map((definition) => {
     const shape = toPlanShape(definition, reservationMs);
     const header = words;
-    const firstHead = header + TABLE_HEADER_WORDS;
+    const histogram = header + TABLE_HEADER_WORDS;
+    const firstHead = histogram + (shape.isShadow ? HISTOGRAM_BUCKETS / 2 : 0);
     const firstRecord = firstHead + (shape.headsMask + 1) / 2;
     // The next header begins on a cache line of its own.
     words = Math.ceil((firstRecord + shape.records * shape.recordWords) / 8) * 8;
-    return { ...shape, header, heads: 2 * firstHead, firstRecord };
+    return {
+      ...shape,
+      header,
+      histogram: shape.isShadow ? 2 * histogram : 0,
+      heads: 2 * firstHead,
+      firstRecord,
+    };
   });
   return { words, tables };
 }

@@ -9,7 +9,7 @@ import {
   traffic,
   type OpenLimiter,
 } from "./contract-traffic.ts";
-import type { LimitDefinition } from "./limit-definition.ts";
+import type { BucketDefinition, WindowDefinition } from "./limit-definition.ts";
 import { limitKindsContract } from "./limit-kinds.contract.ts";
 import {
   excessOfBucket,
@@ -25,7 +25,11 @@ export function limiterContract(name: string, open: OpenLimiter): void {
   limitKindsContract(name, open);
 
   describe(`${name} as Limiter: any kind`, () => {
-    const kinds: readonly LimitDefinition[] = [bucket(4, 10, 6), exact(6, 10), subWindows(6, 10)];
+    const kinds: readonly (BucketDefinition | WindowDefinition)[] = [
+      bucket(4, 10, 6),
+      exact(6, 10),
+      subWindows(6, 10),
+    ];
 
     for (const definition of kinds) {
       const label =

@@ -13,6 +13,7 @@ export interface RateLimitPolicy {
   readonly name: string;
   /** The most that can be spent within `windowSeconds`, counted from a full budget. */
   readonly quota: number;
+  /** 0 where there is no window. */
   readonly windowSeconds: number;
   /** Item of `RateLimit-Policy`. */
   readonly item: string;
@@ -27,22 +28,43 @@ export function toRateLimitPolicy(
   definition: LimitDefinition,
   unit?: "requests" | "content-bytes" | "concurrent-requests",
 ): RateLimitPolicy {
-  // A bucket is announced as its burst and the time in which that refills: the pace a client can keep. The draft knows
-  // whole seconds only; rounded up, the announcement is stricter than the limit.
-  const [quota, seconds] =
-    definition.kind === "bucket"
-      ? [definition.burst, (definition.burst / definition.count) * definition.seconds]
-      : [definition.limit, definition.seconds];
-  const windowSeconds = Math.max(1, Math.ceil(seconds));
+  const [quota, seconds] = announcedOf(definition);
+  const windowSeconds = Math.ceil(seconds);
   const quotedName = toQuoted(definition.name);
+  const announcedUnit = definition.kind === "concurrency" ? "concurrent-requests" : unit;
+  const unitParameter = announcedUnit === undefined ? "" : `;qu="${announcedUnit}"`;
+  const windowParameter = windowSeconds === 0 ? "" : `;w=${windowSeconds}`;
   return {
     name: definition.name,
     quota,
     windowSeconds,
     quotedName,
-    item: `${quotedName};q=${quota}${unit === undefined ? "" : `;qu="${unit}"`};w=${windowSeconds}`,
+    item: `${quotedName};q=${quota}${unitParameter}${windowParameter}`,
   };
 }
+
+/**
+ * Quota and seconds as the draft knows them, in whole seconds: rounded up, the announcement is stricter than the limit.
+ * A bucket is announced as its burst and the time in which that refills: the pace a client can keep. A calendar period
+ * as its longest length. What is in flight has no window.
+ */
+function announcedOf(definition: LimitDefinition): readonly [quota: number, seconds: number] {
+  switch (definition.kind) {
+    case "bucket":
+      return [
+        definition.burst,
+        Math.max(1, (definition.burst / definition.count) * definition.seconds),
+      ];
+    case "window":
+      return [definition.limit, Math.max(1, definition.seconds)];
+    case "quota":
+      return [definition.limit, PERIOD_SECONDS[definition.period]];
+    case "concurrency":
+      return [definition.limit, 0];
+  }
+}
+
+const PERIOD_SECONDS = { minute: 60, hour: 3_600, day: 86_400, week: 604_800, month: 2_678_400 };
 
 /** Value of `RateLimit-Policy`; the same for every answer of a route, so worth keeping. */
 export function toPolicyField(policies: readonly RateLimitPolicy[]): string {

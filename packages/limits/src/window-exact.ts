@@ -57,6 +57,11 @@ export function chargeWindowExact(plan: LimitPlan, record: number, cost: number)
   plan.ticks[BOOKED_AT] = at;
 }
 
+/** Spends `cost` whether it fits or not: the ring holds the latest units, up to the capacity. */
+export function overchargeWindowExact(plan: LimitPlan, record: number, cost: number): void {
+  chargeWindowExact(plan, record, Math.min(cost, plan.capacity));
+}
+
 /**
  * Takes `cost` units booked at tick `at` out of the ring. Units of the same time are interchangeable, so it matters not
  * which are taken. Older times move up by copying, newest gap first: a thread ended in between
@@ -112,6 +117,15 @@ export function initWindowExact(plan: LimitPlan, record: number): void {
   plan.f64[record + LATEST] = 0;
   plan.i32[2 * record + OLDEST_AT] = 0;
   clear(plan, record);
+}
+
+/** After a restart: times move by `shiftTicks`, rounded up. */
+export function resumeWindowExact(plan: LimitPlan, record: number, shiftTicks: number): void {
+  const shiftUnits = Math.ceil(shiftTicks / plan.unitTicks);
+  const times = 2 * record + TIMES_AT;
+  for (let at = times; at < times + plan.capacity; at++)
+    plan.i32[at] = (plan.i32[at]! + shiftUnits) | 0;
+  plan.f64[record + LATEST] = plan.f64[record + LATEST]! + shiftUnits * plan.unitTicks;
 }
 
 /** Age in units of the time at `position` counted from the oldest, as of now or of the latest admission. */

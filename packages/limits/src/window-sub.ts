@@ -46,6 +46,24 @@ export function chargeWindowSub(plan: LimitPlan, record: number, cost: number): 
   plan.ticks[BOOKED_AT] = plan.f64[record + LATEST]!;
 }
 
+/** Spends `cost` whether it fits or not: the latest units are remembered, up to the capacity. */
+export function overchargeWindowSub(plan: LimitPlan, record: number, cost: number): void {
+  advance(plan, record);
+  const newest = counterAt(plan, record, 0);
+  // The newest first: a thread ended in between leaves more units than there were, never fewer.
+  plan.counters[newest] = Math.min(plan.capacity, plan.counters[newest]! + cost);
+  repairWindowSub(plan, record);
+  let excess = plan.i32[2 * record + SUM]! - plan.capacity;
+  for (let age = SUB_WINDOWS; age > 0 && excess > 0; age--) {
+    const at = counterAt(plan, record, age);
+    const dropped = Math.min(excess, plan.counters[at]!);
+    plan.counters[at] = plan.counters[at]! - dropped;
+    excess -= dropped;
+  }
+  repairWindowSub(plan, record);
+  plan.ticks[BOOKED_AT] = plan.f64[record + LATEST]!;
+}
+
 /** Frees `cost` in the sub-window it was booked in, if that still counts. */
 export function refundWindowSub(
   plan: LimitPlan,
@@ -81,6 +99,12 @@ export function initWindowSub(plan: LimitPlan, record: number): void {
   const now = plan.ticks[NOW]!;
   plan.f64[record + LATEST] = Math.floor(now / plan.unitTicks);
   clear(plan, record);
+}
+
+/** After a restart: sub-windows move by `shiftTicks`, rounded up to whole ones. */
+export function resumeWindowSub(plan: LimitPlan, record: number, shiftTicks: number): void {
+  const shift = Math.ceil(shiftTicks / plan.unitTicks);
+  plan.f64[record + LATEST] = plan.f64[record + LATEST]! + shift;
 }
 
 /** Makes the sum again from the counters. */
