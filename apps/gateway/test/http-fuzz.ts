@@ -110,34 +110,39 @@ export interface FuzzResult {
 export async function fuzzHttp({
   seed,
   rounds,
+  threads,
 }: {
   seed: number;
   rounds: number;
+  threads: number;
 }): Promise<FuzzResult> {
   const pick = numbersFrom(seed);
   const heads: string[] = [];
   await using upstream = await startRawServer((socket: Socket) => {
     let pending = "";
+    let head: string | undefined;
     socket.on("end", () => socket.end());
     socket.on("data", (bytes: Buffer) => {
       pending += bytes.toString("latin1");
-      const end = pending.indexOf("\r\n\r\n");
-      if (end < 0) return;
-      heads.push(pending.slice(0, end + 4));
-      pending = "";
-      const answer = ANSWERS[pick(ANSWERS.length)] as string;
-      const isMutated = pick(2) === 0;
-      const text = isMutated ? mutate(answer, pick) : answer;
-      const cut = pick(text.length + 1);
-      socket.write(text.slice(0, cut), "latin1");
-      setImmediate(() => {
-        if (socket.writable) socket.write(text.slice(cut), "latin1");
-        if (isMutated || pick(3) === 0) socket.end();
-      });
+      for (;;) {
+        if (head === undefined) {
+          const headEnd = pending.indexOf("\r\n\r\n") + 4;
+          if (headEnd < 4) return;
+          head = pending.slice(0, headEnd);
+          pending = pending.slice(headEnd);
+          heads.push(head);
+          answerBadly(socket, pick);
+        }
+        const end = bodyEnd(head, pending);
+        if (end < 0) return;
+        pending = pending.slice(end);
+        head = undefined;
+      }
     });
   });
   await using gateway = await startGateway({
     targets: [upstream.url],
+    threads,
     upstream: { firstByteTimeoutMs: 300, idleTimeoutMs: 300, totalTimeoutMs: 600 },
     listen: { headerTimeoutMs: 400, idleTimeoutMs: 400 },
     routes: [
@@ -187,6 +192,37 @@ export async function fuzzHttp({
   return { rounds, answered, reachedUpstream: heads.length };
 }
 
+/** Writes an answer, often a broken one, in two pieces. */
+function answerBadly(socket: Socket, pick: (below: number) => number): void {
+  const answer = ANSWERS[pick(ANSWERS.length)] as string;
+  const isMutated = pick(2) === 0;
+  const text = isMutated ? mutate(answer, pick) : answer;
+  const cut = pick(text.length + 1);
+  socket.write(text.slice(0, cut), "latin1");
+  setImmediate(() => {
+    if (socket.writable) socket.write(text.slice(cut), "latin1");
+    if (isMutated || pick(3) === 0) socket.end();
+  });
+}
+
+/** Where the body of a forwarded request ends in what came behind its head; -1 while it is not whole. */
+function bodyEnd(head: string, behind: string): number {
+  const length = Number(/\r\ncontent-length: (\d+)/i.exec(head)?.[1] ?? 0);
+  if (!/\r\ntransfer-encoding: chunked/i.test(head)) return behind.length < length ? -1 : length;
+  // Chunk by chunk: what a chunk holds may itself look like a last chunk and a request behind it.
+  let at = 0;
+  for (;;) {
+    const size = /^([0-9a-f]+)\r\n/i.exec(behind.slice(at, at + 20));
+    if (size === null) return -1;
+    at += size[0].length;
+    const bytes = Number.parseInt(size[1] as string, 16);
+    if (bytes === 0) break;
+    at += bytes + 2;
+  }
+  const end = `\r\n${behind.slice(at)}`.indexOf("\r\n\r\n");
+  return end < 0 ? -1 : at + end + 2;
+}
+
 /** Whatever came in, what goes out is one well-formed request that says who is calling exactly once. */
 function checkForwarded(head: string): void {
   const [line = "", ...fields] = head.slice(0, -4).split("\r\n");
@@ -200,7 +236,11 @@ function checkForwarded(head: string): void {
   });
   const count = (name: string): number => names.filter((one) => one === name).length;
   for (const name of ["host", "tidegate-assertion", "x-forwarded-for", "traceparent"])
-    assert.equal(count(name), 1, `${name} is there ${count(name)} times`);
+    assert.equal(
+      count(name),
+      1,
+      `${name} is there ${count(name)} times in ${JSON.stringify(head)}`,
+    );
   assert.ok(count("content-length") + count("transfer-encoding") <= 1, head);
 }
 
