@@ -13,20 +13,18 @@ import { reservePorts } from "./ports.ts";
 import { makePrivateFolder } from "./private-file.ts";
 import { untilServed } from "./served.ts";
 import { startService, type Service, type ServicePlan } from "./service.ts";
-
-// One Ctrl-C arrives twice: from the terminal, and once more from npm, which passes it on.
-const SAME_PRESS_MS = 1_000;
+import { listenForStop, type StopSignal } from "./stop-signal.ts";
 
 const tell = (line: string): void => console.log(`tidegate: ${line}`);
 
 try {
-  await start();
+  await start(listenForStop());
 } catch (error) {
   console.error(error instanceof Error ? error.message : error);
   process.exitCode = 1;
 }
 
-async function start(): Promise<void> {
+async function start(stop: StopSignal): Promise<void> {
   // npm runs a script in the root of the checkout; a relative folder means where the person is.
   const workingFolder = process.env["INIT_CWD"] ?? process.cwd();
   const { dataFolder, ...config } = readStartConfig(process.env, { workingFolder });
@@ -50,6 +48,7 @@ async function start(): Promise<void> {
   open.defer(() => clearInterval(sizeWatch));
 
   const reason = await runUntilStopped(plans, {
+    stop,
     logOf: (name) => logs[name],
     async onReady(signal) {
       // One of the people themselves, over the whole road: then what the banner promises holds.
@@ -72,6 +71,7 @@ async function start(): Promise<void> {
 async function runUntilStopped(
   plans: readonly ServicePlan[],
   options: {
+    readonly stop: StopSignal;
     readonly logOf: (name: string) => LogFile | undefined;
     readonly onReady: (signal: AbortSignal) => Promise<void>;
   },
@@ -79,20 +79,16 @@ async function runUntilStopped(
   const services: Service[] = [];
   const { promise: ending, resolve: end } = Promise.withResolvers<string | undefined>();
   const starting = new AbortController();
-  let isEnding = false;
-  let askedAtMs = Number.POSITIVE_INFINITY;
-  const onSignal = (): void => {
-    const nowMs = systemClock.monotonicMs();
-    if (nowMs - askedAtMs >= SAME_PRESS_MS) {
-      // The second Ctrl-C: somebody is in a hurry.
-      tell("stopping at once");
-      for (const service of services) service.kill();
-    }
-    askedAtMs = Math.min(askedAtMs, nowMs);
+  const { stop } = options;
+  let isEnding = stop.isAsked;
+  stop.onHaste(() => {
+    tell("stopping at once");
+    for (const service of services) service.kill();
+  });
+  void stop.asked.then(() => {
     isEnding = true;
     end(undefined);
-  };
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, onSignal);
+  });
 
   const startAll = async (): Promise<void> => {
     try {

@@ -46,6 +46,8 @@ const FLUSH_DEADLINE_MS = 2_000;
 /** More workers than this cost memory and gain little: each brings its own connections to the upstreams. */
 const MOST_AUTOMATIC_WORKERS = 8;
 
+const MOST_PORT_TRIES = 3;
+
 /**
  * Builds a gateway; nothing runs or listens before `start`.
  * @param config from `loadConfig` or `validateConfig`: checked, complete and frozen
@@ -162,8 +164,21 @@ class RunningGateway implements Gateway {
         : config.threads;
     if (workers === 0)
       return hostOnThisThread({ ...shared, port: config.listen.port, metrics: createMetrics() });
-    const port = await reservePort(config.listen.port, config.listen.host);
-    return hostOnWorkers({ ...shared, port, workers, observeThread: this.#observeThread });
+    for (let tries = 1; ; tries++) {
+      const port = await reservePort(config.listen.port, config.listen.host);
+      try {
+        return await hostOnWorkers({
+          ...shared,
+          port,
+          workers,
+          observeThread: this.#observeThread,
+        });
+      } catch (error) {
+        // Between the reservation and the workers' own listening somebody may take a free port by chance.
+        if (config.listen.port !== 0 || tries === MOST_PORT_TRIES || !isPortTaken(error))
+          throw error;
+      }
+    }
   }
 
   #readiness(host: DataPlaneHost): readonly Readiness[] {
@@ -190,4 +205,8 @@ class RunningGateway implements Gateway {
     }
     await this.#parts.disposeAsync();
   }
+}
+
+function isPortTaken(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "EADDRINUSE";
 }

@@ -1,5 +1,5 @@
 // Run by `record-destination.test.ts`: floods its standard output with log lines, and says on the other output what
-// became of them. Arguments: how many lines, how many at once.
+// became of them. Arguments: how many lines, how many at once, and how long its end may wait for a reader.
 
 import { setImmediate } from "node:timers/promises";
 import { systemClock } from "@tidegate/clock";
@@ -8,14 +8,14 @@ import { createLogger } from "../src/record/logger.ts";
 import { requestFixture } from "../src/record/record-fixture.ts";
 import { requestLine } from "../src/record/request-line.ts";
 
-const [lines, atOnce] = process.argv.slice(2).map(Number);
+const [lines, atOnce, closeDeadlineMs = 300] = process.argv.slice(2).map(Number);
 const maxBufferedBytes = 1_048_576;
 const log = createLogger({
   level: "info",
   destination: openLogDestination("stdout"),
   maxBufferedBytes,
   clock: systemClock,
-  closeDeadlineMs: 300,
+  closeDeadlineMs,
 });
 const record = requestFixture();
 let mostBufferedBytes = 0;

@@ -79,7 +79,7 @@ test("a reader that goes away costs lines only", async () => {
 });
 
 test("a reader that reads gets every line, whole and in order", async () => {
-  const child = spawn(process.execPath, [FLOOD, "3000", "100"], {
+  const child = spawn(process.execPath, [FLOOD, "3000", "100", "30000"], {
     stdio: ["ignore", "pipe", "pipe"],
   });
   let lines = "";
