@@ -7,6 +7,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "service-kit": ["clock", "auth"],
 };
 
+/** Doors besides a package's own: what loads a client that most users do not need. */
+const SIDE_DOORS: ReadonlySet<string> = new Set(["@tidegate/limits/redis"]);
+
 const SPECIFIER = /(?:\bfrom|\bimport)\s*\(?\s*["']([^"'\n]+)["']/g;
 
 /** Imports point one way: apps to packages, packages to clock (service-kit to auth), always through the door. */
@@ -34,7 +37,7 @@ function judge(path: string, specifier: string, apps: ReadonlySet<string>): stri
   const [, scoped, deep] = /^@tidegate\/([^/]+)(\/.*)?$/.exec(specifier) ?? [];
   const target = scoped ?? (/^tidegate(?:\/|$)/.test(specifier) ? "gateway" : undefined);
   if (target === undefined) return undefined;
-  if (deep !== undefined || specifier.startsWith("tidegate/"))
+  if ((deep !== undefined && !SIDE_DOORS.has(specifier)) || specifier.startsWith("tidegate/"))
     return `goes past the door of ${target}`;
   const [kind, name] = home.split("/");
   if (target === name) return undefined;

@@ -1,0 +1,101 @@
+import type { Clock } from "@tidegate/clock";
+import type { LeaseAccount } from "./lease-account.ts";
+import type { LeaseKeeper } from "./lease-keeper.ts";
+import { LEASE_TTL_MS } from "./lease-size.ts";
+import { STATUS, StoreLost, type LimitAsk, type LimitStore } from "./limit-store.ts";
+import type { SharedReservation } from "./shared-limiter.ts";
+
+/** One caller of a call, and what it costs there. */
+export interface AskedAccount {
+  readonly account: LeaseAccount;
+  readonly cost: number;
+}
+
+/** `lost`: no answer within the budget, or one that says the store may have forgotten. */
+export const ASKED = { met: 0, short: 1, lost: 2 } as const;
+export type Asked = (typeof ASKED)[keyof typeof ASKED];
+
+/** A reserved unit of a bucket is a lease of its own; it outlives a body that takes this long to arrive. */
+const RESERVATION_TTL_MS = 30_000;
+
+/**
+ * Spends units at the store itself, one round trip for all that share a tag. Sets over several tags are asked one after
+ * the other, each in a form that can be cancelled; what is reserved meanwhile is merely unavailable to others.
+ * Whatever was taken is noted in `booking`; unless the answer is `met` the caller refunds it.
+ */
+export async function askStore(
+  asked: readonly AskedAccount[],
+  booking: SharedReservation,
+  options: {
+    readonly store: LimitStore;
+    readonly keeper: LeaseKeeper;
+    readonly clock: Clock;
+    readonly deadlineMs: number;
+    readonly isRefundable: boolean;
+  },
+): Promise<Asked> {
+  const { store, keeper, clock, deadlineMs } = options;
+  const byTag = Map.groupBy(asked, ({ account }) => account.tag);
+  const isCancelable = options.isRefundable || byTag.size > 1;
+  for (const [tag, group] of byTag) {
+    const sentAtMs = clock.monotonicMs();
+    if (sentAtMs >= deadlineMs) return ASKED.lost;
+    const asks = group.map(({ account, cost }): LimitAsk => {
+      // A bucket's units may come back only if refill was held off meanwhile, so they are leased.
+      const isOwn = isCancelable && account.plan.kind === "bucket";
+      const seq = isOwn ? keeper.nextSeq() : 0;
+      const ttlMs = isOwn && options.isRefundable ? RESERVATION_TTL_MS : LEASE_TTL_MS;
+      return keeper.toAsk(account, { seq, need: cost, want: cost, ttlMs });
+    });
+    let answer;
+    try {
+      answer = await store.ask(tag, asks, deadlineMs - sentAtMs);
+    } catch (error) {
+      if (error instanceof StoreLost) return ASKED.lost;
+      throw error;
+    }
+    let isUnknown = false;
+    for (const [at, heard] of answer.keys.entries()) {
+      const { account, cost } = group[at]!;
+      const ask = asks[at]!;
+      account.hear(heard, cost, sentAtMs);
+      if (heard.status === STATUS.unknown) isUnknown = true;
+      if (!answer.isMet) continue;
+      const note = booking.notes[booking.sharedCount++]!;
+      note.account = account;
+      note.units = cost;
+      note.seq = ask.seq;
+      note.from = ask.seq > 0 ? "own" : heard.bookedUs > 0 ? "booked" : "gone";
+      note.bookedUs = ask.periodUs?.[0] ?? heard.bookedUs;
+      note.epoch = answer.epoch;
+    }
+    // The decision was the store's, at its time; acted on this late it would be another one.
+    if (clock.monotonicMs() >= deadlineMs) return ASKED.lost;
+    if (isUnknown) keeper.learning++;
+    if (!answer.isMet) return isUnknown ? ASKED.lost : ASKED.short;
+  }
+  return ASKED.met;
+}
+
+/** Ends the shared part of a reservation: spent for good, or given back where it was taken from. */
+export function endNotes(
+  reservation: SharedReservation,
+  keeper: LeaseKeeper,
+  isSpent: boolean,
+): void {
+  for (let at = 0; at < reservation.sharedCount; at++) {
+    const note = reservation.notes[at]!;
+    const account = note.account as LeaseAccount;
+    note.account = undefined;
+    if (note.from === "own") account.tellEnd(note.seq, isSpent ? note.units : 0);
+    if (!isSpent) {
+      if (note.from === "lease") account.giveBack(note.seq, note.units);
+      if (note.from === "booked")
+        account.tellUndo({ atUs: note.bookedUs, units: note.units, epoch: note.epoch });
+      // What this node itself gave back, the store will not refuse.
+      if (note.from !== "gone") account.denyUntilMs = 0;
+    }
+    if (account.hasNews) keeper.watch(account);
+  }
+  reservation.sharedCount = 0;
+}

@@ -1,0 +1,182 @@
+import type { Clock, Timer } from "@tidegate/clock";
+import { periodAt } from "../calendar-period.ts";
+import type { LeaseAccount } from "./lease-account.ts";
+import { isBetterDirect, leaseSize, LEASE_TTL_MS, REFRESH_MS } from "./lease-size.ts";
+import { STATUS, StoreLost, type LimitAsk, type LimitStore } from "./limit-store.ts";
+
+/** Half a refresh: leases are renewed before they are used up, and rates are known soon. */
+const TICK_MS = REFRESH_MS / 2;
+/** A renewal that takes longer than this is no use; until then a stall of the store is not noticed by any message. */
+const FETCH_BUDGET_MS = LEASE_TTL_MS / 2;
+/**
+ * A busy caller who got less than wanted asks again no sooner than this, however soon a unit would be free: a flood on
+ * a fast bucket would otherwise fetch units one by one. What refills meanwhile is not lost.
+ */
+const LEAST_GAP_MS = 20;
+/** More disagreement between the two clocks within one tick is a suspend or a step of the wall clock. */
+const SUSPECT_MS = 100;
+
+/**
+ * Keeps the leases of busy callers filled ahead, so that their messages never wait; hands back what idle callers hold; and tells
+ * the store what ended. All that is due in one tick leaves in one write.
+ */
+export class LeaseKeeper {
+  readonly #store: LimitStore;
+  readonly #clock: Clock;
+  readonly #nodes: number;
+  /** Accounts with a lease, demand or news. At most as many as there are accounts. */
+  readonly #watched = new Set<LeaseAccount>();
+  #timer: Timer | undefined;
+  #lastTickMs: number;
+  #lastWallMs: number;
+  /** Of all leases of this node, whatever the key; never used twice. */
+  #seq = 0;
+  granted = 0;
+  learning = 0;
+  suspends = 0;
+
+  /** @param options.nodes the most nodes that share the limits */
+  constructor(options: {
+    readonly store: LimitStore;
+    readonly clock: Clock;
+    readonly nodes: number;
+  }) {
+    this.#store = options.store;
+    this.#clock = options.clock;
+    this.#nodes = options.nodes;
+    this.#lastTickMs = options.clock.monotonicMs();
+    this.#lastWallMs = options.clock.wallMs();
+    this.#timer = this.#clock.after(TICK_MS, this.#tick);
+  }
+
+  nextSeq(): number {
+    return ++this.#seq;
+  }
+
+  watch(account: LeaseAccount): void {
+    if (account.isWatched) return;
+    account.isWatched = true;
+    this.#watched.add(account);
+  }
+
+  isBetterDirect(account: LeaseAccount): boolean {
+    const { plan } = account;
+    return plan.kind === "quota" || isBetterDirect(plan, this.#nodes, account.busyness);
+  }
+
+  /** Asks for a lease that covers `need` at least. One request per account; others wait for the same one. Never rejects. */
+  fetch(account: LeaseAccount, need: number): Promise<void> {
+    account.fetching ??= this.#fetch(account, need).finally(() => (account.fetching = undefined));
+    return account.fetching;
+  }
+
+  /** Everything about one request but who sends it. */
+  toAsk(account: LeaseAccount, units: Pick<LimitAsk, "seq" | "need" | "want" | "ttlMs">): LimitAsk {
+    const { plan } = account;
+    const { ends, undo } = account.takeNews();
+    const common = { plan, ...units, ends };
+    if (plan.definition.kind !== "quota")
+      return { ...common, key: account.key, undo, periodUs: undefined };
+    const { period, timeZone } = plan.definition;
+    const { startMs, endMs } = periodAt(this.#store.wallMs(), period, timeZone ?? "UTC");
+    return {
+      ...common,
+      key: `${account.key}:${startMs / 60_000}`,
+      // What was booked in a period that is over has no place to go back to.
+      undo: undo.filter((booking) => booking.atUs === startMs * 1000),
+      periodUs: [startMs * 1000, endMs * 1000],
+    };
+  }
+
+  /** Hands back everything and waits for the store to hear it, as long as a renewal would. */
+  async endAll(): Promise<void> {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    const told: Promise<void>[] = [];
+    for (const account of this.#watched) {
+      account.endAll();
+      if (account.hasNews) told.push(this.#tell(account));
+    }
+    await Promise.all(told);
+  }
+
+  get leasedUnits(): number {
+    let units = 0;
+    for (const account of this.#watched) units += account.left;
+    return units;
+  }
+
+  async #fetch(account: LeaseAccount, need: number): Promise<void> {
+    const { plan } = account;
+    const seq = this.nextSeq();
+    const want = Math.max(need, leaseSize(plan, account.nodes, account.busyness));
+    const sentAtMs = this.#clock.monotonicMs();
+    try {
+      const ask = this.toAsk(account, { seq, need, want, ttlMs: LEASE_TTL_MS });
+      const answer = await this.#store.ask(account.tag, [ask], FETCH_BUDGET_MS);
+      const [heard] = answer.keys;
+      account.hear(heard!, need, sentAtMs);
+      if (heard!.status === STATUS.unknown) this.learning++;
+      if (heard!.granted > 0) {
+        this.granted++;
+        account.accept(seq, heard!.granted, sentAtMs, LEASE_TTL_MS);
+      }
+      if (heard!.granted < want) account.denyAtLeast(sentAtMs + LEAST_GAP_MS);
+      this.watch(account);
+    } catch (error) {
+      // Nothing is known of what was granted: it expires by itself.
+      if (!(error instanceof StoreLost)) throw error;
+    }
+  }
+
+  async #tell(account: LeaseAccount): Promise<void> {
+    try {
+      const ask = this.toAsk(account, { seq: 0, need: 0, want: 0, ttlMs: LEASE_TTL_MS });
+      await this.#store.ask(account.tag, [ask], FETCH_BUDGET_MS);
+    } catch (error) {
+      // What was not heard counts as spent when it expires.
+      if (!(error instanceof StoreLost)) throw error;
+    }
+  }
+
+  #tick = (): void => {
+    this.#timer = this.#clock.after(TICK_MS, this.#tick);
+    const nowMs = this.#clock.monotonicMs();
+    const elapsedMs = nowMs - this.#lastTickMs;
+    this.#notice(nowMs, elapsedMs);
+    const isUp = this.#store.isUp;
+    for (const account of this.#watched) this.#keep(account, { nowMs, elapsedMs, isUp });
+  };
+
+  #keep(account: LeaseAccount, at: { nowMs: number; elapsedMs: number; isUp: boolean }): void {
+    const isIdle = account.demand === 0;
+    account.measure(at.elapsedMs);
+    if (isIdle && account.holdsLease && account.perRefresh < 1) account.endAll();
+    if (!at.isUp) return;
+    const isOpen = at.nowMs >= account.denyUntilMs && at.nowMs >= account.unknownUntilMs;
+    if (!isIdle && isOpen && this.#needsLease(account, at.nowMs)) {
+      void this.fetch(account, 1);
+    } else if (account.hasNews && account.fetching === undefined) {
+      void this.#tell(account);
+    } else if (isIdle && account.perRefresh === 0 && !account.isBusy(at.nowMs)) {
+      account.isWatched = false;
+      this.#watched.delete(account);
+    }
+  }
+
+  #needsLease(account: LeaseAccount, nowMs: number): boolean {
+    if (account.holdsLease) return account.isDueAt(nowMs, LEASE_TTL_MS);
+    return account.fetching === undefined && !this.isBetterDirect(account);
+  }
+
+  /** The monotonic clock stands still during a suspend, so leases look younger than they are. */
+  #notice(nowMs: number, elapsedMs: number): void {
+    const wallMs = this.#clock.wallMs();
+    const isSuspect = Math.abs(wallMs - this.#lastWallMs - elapsedMs) > SUSPECT_MS;
+    this.#lastTickMs = nowMs;
+    this.#lastWallMs = wallMs;
+    if (!isSuspect) return;
+    this.suspends++;
+    for (const account of this.#watched) account.forgetLeases();
+  }
+}
