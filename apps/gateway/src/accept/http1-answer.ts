@@ -151,7 +151,7 @@ export class Http1Answer implements AnswerWriter {
     this.#connection.expectWithin(this.#flushTimeoutMs, () => this.#connection.socket.destroy());
     const whole = this.#whole;
     if (whole === undefined) this.#response.end();
-    else this.#response.end(whole.latin1Slice(), "latin1");
+    else this.#response.end(whole.toString("latin1"), "latin1");
   };
 
   #onClose = (): void => {

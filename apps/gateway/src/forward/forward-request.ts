@@ -45,6 +45,8 @@ export interface ForwardOptions {
   readonly answerRefusal: () => number;
   /** Watches an upload from its start; it calls `tooSlow` when the upload trickles. */
   readonly watchBody: (tooSlow: () => void) => void;
+  /** Told when an attempt failed and another one is made. */
+  readonly retried: (fault: Fault, target: Target) => void;
   readonly done: (result: ForwardResult) => void;
 }
 
@@ -171,6 +173,7 @@ class Forwarding implements BodySink, ExchangeListener, AnswerListener {
     const isUnanswered = fault.kind === "upstream_ended" && !(connection?.hasAnswerBytes ?? true);
     if (wasKept && isRepeatable && isUnanswered && !this.#hasRetried) {
       this.#hasRetried = true;
+      this.#options.retried(fault, connection.target);
       this.#connect(connection.target, true);
       return;
     }
@@ -200,6 +203,7 @@ class Forwarding implements BodySink, ExchangeListener, AnswerListener {
     if (isUnopened && !this.#hasRetried) {
       // Nothing was sent, so any method may be tried once more, at another target where there is one.
       this.#hasRetried = true;
+      if (this.#target !== undefined) this.#options.retried(fault, this.#target);
       this.#connect(this.#options.upstream.choose(this.#target), false);
       return;
     }

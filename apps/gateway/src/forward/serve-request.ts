@@ -5,6 +5,7 @@ import { Fault, FAULTS } from "../fault.ts";
 import { addLimitFields } from "../judge/limit-fields.ts";
 import { REASON_BY_CODE, type ReasonKind } from "../judge/reason.ts";
 import { VERDICT, type Verdict } from "../judge/verdict.ts";
+import { upstreamFailed } from "../record/events.ts";
 import { recordAdmitted, recordRefused } from "../record/record-visit.ts";
 import type { Visit } from "../visit.ts";
 import { forwardRequest, type ForwardResult } from "./forward-request.ts";
@@ -83,6 +84,14 @@ function forward(
     answerRefusal: () => refuse(plane, exchange.answer, visit),
     watchBody: (tooSlow) =>
       slowBodies.watch(exchange.body, route.config.minBodyBytesPerSecond, tooSlow),
+    retried: (fault, { authority }) =>
+      upstreamFailed(plane.log, {
+        upstream: route.upstream,
+        target: authority,
+        fault: fault.kind,
+        detail: fault.message,
+        requestId: visit.requestId,
+      }),
     done: (result) => {
       record(plane, visit, result);
       ended();

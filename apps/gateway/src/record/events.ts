@@ -59,7 +59,7 @@ export function gatewayStopped(
   log.event("info", "gateway.stopped", fields);
 }
 
-/** One attempt to use a target failed; the request itself may still have been answered by another attempt. */
+/** An attempt to use a target failed and another one is made, whose end stands in the request's own line. */
 export function upstreamFailed(
   log: Log,
   fields: {
@@ -67,8 +67,7 @@ export function upstreamFailed(
     readonly target: string;
     readonly fault: FaultName;
     readonly detail: string;
-    readonly requestId?: string | undefined;
-    readonly isRetried: boolean;
+    readonly requestId: string;
   },
 ): void {
   log.event("warn", "upstream.failed", fields);

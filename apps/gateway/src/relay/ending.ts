@@ -82,13 +82,6 @@ export const ENDING_OF_SILENCE: Ending = {
   toUpstream: GOING_AWAY,
 };
 
-/** Something of ours failed. */
-export const ENDING_OF_FAILURE: Ending = {
-  endedBy: "gateway",
-  toClient: { code: 1011, reason: "" },
-  toUpstream: GOING_AWAY,
-};
-
 /** Cut by us without a word: the process ends. */
 export const ENDING_OF_CUT: Ending = {
   endedBy: "gateway",
