@@ -5,6 +5,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import { systemClock, systemRandom } from "@tidegate/clock";
 import { attachLimiter } from "@tidegate/limits";
 import { deepFreeze } from "../config/frozen.ts";
+import { openLogDestination } from "../record/log-destination.ts";
 import { createLogger } from "../record/logger.ts";
 import { createMetrics } from "../record/metrics.ts";
 import { Bus } from "./bus.ts";
@@ -36,7 +37,11 @@ const bus = new Bus(parentPort, clock, {
 });
 const log = createLogger({
   level: config.record.level,
-  destination: busLogDestination(bus),
+  // Several threads may append to one file, each a chunk of whole lines at a time; a pipe has one writer.
+  destination:
+    config.record.destination === "stdout"
+      ? busLogDestination(bus)
+      : openLogDestination(config.record.destination),
   maxBufferedBytes: config.record.maxBufferedBytes,
   clock,
   closeDeadlineMs: FLUSH_DEADLINE_MS,
