@@ -7,6 +7,7 @@ import {
   KIND,
   LATEST_PERIOD,
   NOW,
+  toPlan,
   toPlanShape,
   type LimitPlan,
 } from "./limit-plan.ts";
@@ -137,17 +138,14 @@ function usedIn(old: LimitPlan, saved: SavedLimit): number {
 function toScratchPlan(definition: LimitDefinition, reservationMs: number): LimitPlan {
   const shape = toPlanShape({ ...definition, shadow: false }, reservationMs);
   const buffer = new ArrayBuffer(8 * shape.recordWords);
-  const i32 = new Int32Array(buffer);
-  return {
-    ...shape,
-    header: 0,
-    histogram: 0,
-    heads: 0,
-    firstRecord: 0,
-    calendar: undefined,
-    ticks: new Float64Array(2),
-    i32,
-    f64: new Float64Array(buffer),
-    counters: shape.countersPerWord === 4 ? new Uint16Array(buffer) : i32,
-  };
+  return toPlan(
+    { ...shape, header: 0, histogram: 0, heads: 0, firstRecord: 0 },
+    {
+      ticks: new Float64Array(2),
+      i32: new Int32Array(buffer),
+      f64: new Float64Array(buffer),
+      u16: new Uint16Array(buffer),
+      calendar: undefined,
+    },
+  );
 }

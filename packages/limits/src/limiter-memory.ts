@@ -2,7 +2,13 @@ import assert from "node:assert/strict";
 import type { Clock, Random } from "@tidegate/clock";
 import { HISTOGRAM_BUCKETS } from "./demand-meter.ts";
 import { problemsOf, type LimitDefinition } from "./limit-definition.ts";
-import { LATEST_PERIOD, TABLE_HEADER_WORDS, toPlanShape, type LimitPlan } from "./limit-plan.ts";
+import {
+  LATEST_PERIOD,
+  TABLE_HEADER_WORDS,
+  toPlan,
+  toPlanShape,
+  type LimitPlan,
+} from "./limit-plan.ts";
 import { readSnapshot } from "./limit-snapshot.ts";
 import { restoreSnapshot, type RestoredLimit } from "./limit-restore.ts";
 import { initTable } from "./limit-table.ts";
@@ -100,8 +106,7 @@ export function toPlans(memory: LimiterMemory, clock: Clock | undefined): LimitP
       definition.kind === "quota" && clock !== undefined
         ? new QuotaCalendar(definition, clock, i32, 2 * table.header + LATEST_PERIOD)
         : undefined;
-    const counters = table.countersPerWord === 4 ? u16 : i32;
-    return Object.assign(table, { ticks, i32, f64, counters, calendar });
+    return toPlan(table, { ticks, i32, f64, u16, calendar });
   });
 }
 
