@@ -4,6 +4,12 @@ import type { Limiter, LimiterStatistics, Reservation } from "./limiter.ts";
 /** What a limiter in memory can do beyond the seam. */
 export interface EmbeddedLimiter extends Limiter {
   /**
+   * As `acquire` of one limit, for who needs a yes or no and nothing else: the shortest way there is, when it
+   * refuses too. False for `NO_HANDLE` and for impossible costs.
+   */
+  admits(handle: number, cost: number, nowMs: number): boolean;
+
+  /**
    * Spends a reservation for good: all of it, or `actual[i]` units of position i. Fewer than reserved: the others are
    * freed where they were booked, as by `refund`. More: they are spent too, and those that did not fit are
    * the overrun. Slots of concurrency limits stay held, and the reservation stays open for `finish`.

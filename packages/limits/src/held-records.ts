@@ -76,6 +76,18 @@ export class HeldRecords {
     return this.#handles.rows[this.#handles.at(handle) + LIMIT]! & 0xffff;
   }
 
+  /** Locks one record if it still is that of the row of handles; false, with nothing held, when not. */
+  lockOne(plan: LimitPlan, record: number, rows: Int32Array, row: number): boolean {
+    const lock = this.#locks.take(2 * record + RECORD_LOCK);
+    if (lock === LOCK.missed) return false;
+    if (lock === LOCK.broken) repairRecord(plan, record);
+    this.#lockOrder[0] = record;
+    this.#lockedCount = 1;
+    if (isRecordOf(plan, record, rows[row]!, rows[row + 1]!)) return true;
+    this.letGo();
+    return false;
+  }
+
   letGo(): void {
     while (this.#lockedCount > 0) {
       this.#lockedCount--;

@@ -58,7 +58,7 @@ export function createKeyedLimiter(options: {
   readonly random?: Random;
 }): KeyedLimiter {
   const { definitions, clock = systemClock, random = systemRandom } = options;
-  const limiter = createLimiter({ definitions, random });
+  const limiter = createLimiter({ definitions, random, clock });
   const names = definitions.map((definition) => definition.name);
   if (new Set(names).size < names.length || names.length > MAX_LIMITS_AT_ONCE) {
     throw new RangeError(
@@ -74,7 +74,7 @@ export function createKeyedLimiter(options: {
 
   /** Sets handles and costs of the limits that the keys name; returns how many. */
   const name = (key: string | Readonly<Record<string, string>>, cost: number): number => {
-    assert(Number.isInteger(cost) && cost >= 0 && cost < 2 ** 31, "cost must be a whole number");
+    checkCost(cost);
     let count = 0;
     for (let limitIndex = 0; limitIndex < names.length; limitIndex++) {
       const own = typeof key === "string" ? key : key[names[limitIndex]!];
@@ -105,6 +105,10 @@ export function createKeyedLimiter(options: {
 
   return {
     admits(key, cost = 1) {
+      if (typeof key === "string" && names.length === 1) {
+        checkCost(cost);
+        return limiter.admits(recent[0]!.handleOf(key), cost, clock.monotonicMs());
+      }
       const count = name(key, cost);
       return (
         limiter.acquire(handles, costs, count, clock.monotonicMs(), report) === OUTCOME.admitted
@@ -113,6 +117,11 @@ export function createKeyedLimiter(options: {
     take: (key, cost = 1) => ask("acquire", key, cost),
     peek: (key, cost = 1) => ask("peek", key, cost),
   };
+}
+
+function checkCost(cost: number): void {
+  // Not by `assert` at once: its arguments would be made ready for every call.
+  if (cost >>> 0 !== cost || cost > 0x7fff_ffff) assert.fail("cost must be a whole number");
 }
 
 /** After an admission: what is left, and when the next unit comes where nothing is. */

@@ -73,11 +73,20 @@ export function findOrInsert(
   if (!lockStructure(plan, locks)) return -1;
   let number = find(plan, h0, h1);
   if (number === 0) {
-    sweepLocked(plan, locks, examined);
+    if (mustReclaim(plan)) sweepLocked(plan, locks, examined);
     number = insert(plan, locks, h0, h1);
   }
   locks.release(2 * plan.header + STRUCTURE_LOCK);
   return number < 0 ? -1 : recordAt(plan, number);
+}
+
+/**
+ * Whether insertions take back idle records: from a table half full on. Below that, callers whose budget is full again
+ * between two calls would lose their record to each other and make it anew each time, at ten times the
+ * cost of a decision. `sweep` takes back all the same.
+ */
+function mustReclaim(plan: LimitPlan): boolean {
+  return 2 * plan.i32[2 * plan.header + USED]! >= plan.records;
 }
 
 /** Whether a record is one of the coarse ones. */

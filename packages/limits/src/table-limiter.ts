@@ -17,7 +17,13 @@ import {
   sweepTable,
   usedRecords,
 } from "./limit-table.ts";
-import { OUTCOME, type LimitReport, type Outcome, type Reservation } from "./limiter.ts";
+import {
+  createLimitReport,
+  OUTCOME,
+  type LimitReport,
+  type Outcome,
+  type Reservation,
+} from "./limiter.ts";
 import { toPlans, type LimiterMemory } from "./limiter-memory.ts";
 import type { RecordLocks } from "./record-lock.ts";
 import { chargeShadow } from "./shadow-charge.ts";
@@ -37,6 +43,12 @@ export class TableLimiter implements EmbeddedLimiter {
   readonly #hash: KeyedHash;
   readonly #held: HeldRecords;
   readonly #bookings: Bookings;
+  /** For `admits`, where the short way does not do. */
+  readonly #single = {
+    handles: new Int32Array(1),
+    costs: new Int32Array(1),
+    report: createLimitReport(),
+  };
 
   constructor(options: {
     readonly memory: LimiterMemory;
@@ -84,7 +96,15 @@ export class TableLimiter implements EmbeddedLimiter {
     report: LimitReport,
   ): Outcome {
     this.#ticks[NOW] = Math.floor(nowMs * TICKS_PER_MS);
-    if (count === 1 && this.#acquireOne(handles[0]!, costs[0]!)) return OUTCOME.admitted;
+    if (count === 1) {
+      const outcome = this.#acquireOne(handles[0]!, costs[0]!);
+      if (outcome === OUTCOME.admitted) return OUTCOME.admitted;
+      if (outcome === OUTCOME.refused) {
+        this.#refuse(costs, 1, report);
+        this.#held.letGo();
+        return OUTCOME.refused;
+      }
+    }
     if (!this.#held.hold(handles, costs, count)) return refuseAll(count, report);
     const outcome = this.#check(costs, count);
     if (outcome === OUTCOME.admitted) {
@@ -99,6 +119,21 @@ export class TableLimiter implements EmbeddedLimiter {
     }
     this.#held.letGo();
     return outcome;
+  }
+
+  admits(handle: number, cost: number, nowMs: number): boolean {
+    this.#ticks[NOW] = Math.floor(nowMs * TICKS_PER_MS);
+    const outcome = this.#acquireOne(handle, cost);
+    if (outcome === OUTCOME.admitted) return true;
+    if (outcome === OUTCOME.refused) {
+      this.#countRefusal(0, cost);
+      this.#held.letGo();
+      return false;
+    }
+    const { handles, costs, report } = this.#single;
+    handles[0] = handle;
+    costs[0] = cost;
+    return this.acquire(handles, costs, 1, nowMs, report) === OUTCOME.admitted;
   }
 
   reserve(
@@ -206,29 +241,29 @@ export class TableLimiter implements EmbeddedLimiter {
   }
 
   /**
-   * The short way of one limit, which most messages have. True when admitted; false leaves everything to the long
-   * way, with nothing held and nothing charged.
+   * The short way of one limit, which most messages have. When refused, the record is held as after `hold`; any
+   * other outcome leaves the question to the long way, with nothing held and nothing charged.
    */
-  #acquireOne(handle: number, cost: number): boolean {
-    if (handle < 0 || cost < 0) return false;
+  #acquireOne(handle: number, cost: number): Outcome {
+    if (handle < 0 || cost < 0) return OUTCOME.impossible;
     const rows = this.#handles.rows;
     const row = this.#handles.at(handle);
     const plan = this.#plans[rows[row + LIMIT]! & 0xffff]!;
     const record = rows[row + RECORD]!;
     // Not the coarse ones: whether a caller still belongs there is a longer question.
-    if (!isRecordOf(plan, record, rows[row]!, rows[row + 1]!)) return false;
-    if (plan.isShadow || cost > plan.capacity) return false;
-    if (!this.#locks.isShared) {
-      if (!fits(plan, record, cost)) return false;
-      charge(plan, record, cost);
-      return true;
+    if (!isRecordOf(plan, record, rows[row]!, rows[row + 1]!)) return OUTCOME.impossible;
+    if (plan.isShadow || cost > plan.capacity) return OUTCOME.impossible;
+    if (this.#locks.isShared && !this.#held.lockOne(plan, record, rows, row)) {
+      return OUTCOME.impossible;
     }
-    if (!lockRecord(this.#locks, plan, record)) return false;
-    const isAdmitted =
-      isRecordOf(plan, record, rows[row]!, rows[row + 1]!) && fits(plan, record, cost);
-    if (isAdmitted) charge(plan, record, cost);
-    this.#locks.release(2 * record + RECORD_LOCK);
-    return isAdmitted;
+    if (!fits(plan, record, cost)) {
+      this.#held.plans[0] = plan;
+      this.#held.records[0] = record;
+      return OUTCOME.refused;
+    }
+    charge(plan, record, cost);
+    if (this.#locks.isShared) this.#held.letGo();
+    return OUTCOME.admitted;
   }
 
   #check(costs: Int32Array, count: number): Outcome {
@@ -252,16 +287,25 @@ export class TableLimiter implements EmbeddedLimiter {
   /** Counts the refusal where it belongs, charges the attempt where that is asked for, and fills the report. */
   #refuse(costs: Int32Array, count: number, report: LimitReport): void {
     this.#describe(costs, count, report);
+    const isImpossible = report.retryAfterMs === Number.POSITIVE_INFINITY;
     let mustDescribe = false;
     for (let at = 0; at < report.violatedCount; at++) {
       const i = report.violated[at]!;
-      const plan = this.#held.plans[i]!;
-      Atomics.add(plan.i32, 2 * plan.header + REFUSALS, 1);
-      if (!plan.countsDenied || report.retryAfterMs === Number.POSITIVE_INFINITY) continue;
-      chargeDenied(plan, this.#held.records[i]!, costs[i]!);
-      mustDescribe = true;
+      // What can never fit was no attempt at the limit.
+      if (this.#countRefusal(i, isImpossible ? 0 : costs[i]!)) mustDescribe = true;
     }
     if (mustDescribe) this.#describe(costs, count, report);
+  }
+
+  /** Counts a refusal of the limit held at `position`, and charges the attempt where that is asked for; returns whether it did. */
+  #countRefusal(position: number, cost: number): boolean {
+    const plan = this.#held.plans[position]!;
+    const at = 2 * plan.header + REFUSALS;
+    if (this.#locks.isShared) Atomics.add(plan.i32, at, 1);
+    else plan.i32[at] = plan.i32[at]! + 1;
+    if (!plan.countsDenied || cost === 0) return false;
+    chargeDenied(plan, this.#held.records[position]!, cost);
+    return true;
   }
 
   #describe(costs: Int32Array, count: number, report: LimitReport): void {
