@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { Clock } from "@tidegate/clock";
-import { Bookings, lockRecord, overspend } from "./bookings.ts";
+import { Bookings, overspend } from "./bookings.ts";
 import { demandOf } from "./demand-statistics.ts";
 import type { EmbeddedLimiter, EmbeddedStatistics } from "./embedded-limiter.ts";
 import { HandleTable, LIMIT, RECORD } from "./handle-table.ts";
@@ -9,14 +9,7 @@ import { KeyedHash } from "./keyed-hash.ts";
 import { charge, chargeDenied, fits, remainingOf, resetTicksOf, shortageOf } from "./limit-kind.ts";
 import { NOW, OVERRUN, REFUSALS, SPILL_RECORDS, type LimitPlan } from "./limit-plan.ts";
 import { takeSnapshot } from "./limit-snapshot.ts";
-import {
-  isRecordOf,
-  keysIn,
-  RECORD_LOCK,
-  spillsOf,
-  sweepTable,
-  usedRecords,
-} from "./limit-table.ts";
+import { isRecordOf, keysIn, spillsOf, sweepTable, usedRecords } from "./limit-table.ts";
 import {
   createLimitReport,
   OUTCOME,
