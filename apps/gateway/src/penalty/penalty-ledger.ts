@@ -40,13 +40,23 @@ export class PenaltyLedger {
   readonly #most: Readonly<Record<Class, number>>;
 
   constructor(maxPenalties: number) {
+    const [address, network, proven] = PenaltyLedger.shares(maxPenalties);
+    this.#most = { address, network, proven };
+  }
+
+  /** How many addresses, networks, and proven callers may be known. */
+  static shares(maxPenalties: number): readonly [address: number, network: number, proven: number] {
     const network = Math.floor(maxPenalties / 8);
     const address = Math.floor(maxPenalties / 2);
-    this.#most = { network, address, proven: maxPenalties - network - address };
+    return [address, network, maxPenalties - network - address];
   }
 
   get size(): number {
     return this.#known.size;
+  }
+
+  entries(): IterableIterator<readonly [key: string, penalty: Penalty]> {
+    return this.#known.entries();
   }
 
   get(key: string): Penalty | undefined {

@@ -1,4 +1,3 @@
-import assert from "node:assert/strict";
 import {
   BASE,
   DUTY,
@@ -33,10 +32,15 @@ export class PenaltyTableWriter {
     this.#mask = slotsOf(this.#words) - 1;
   }
 
-  /** Shows a penalty to every thread, and raises the epoch. @param key the text of one key, narrow or wide */
-  put(key: string, { untilMs, startedMs, strikes, kind }: Penalty): void {
+  /**
+   * Shows a penalty to every thread, and raises the epoch.
+   * @param key the text of one key, narrow or wide
+   * @returns false when more are known than the table was made for; it is not shown then
+   */
+  put(key: string, { untilMs, startedMs, strikes, kind }: Penalty): boolean {
     const words = this.#words;
     const at = this.#slotFor(key);
+    if (at === undefined) return false;
     const epoch = this.#nextEpoch();
     Atomics.store(words, at + GENERATION, epoch);
     Atomics.store(words, at + STRIKES, strikes);
@@ -44,6 +48,7 @@ export class PenaltyTableWriter {
     Atomics.store(words, at + UNTIL, this.#ticks(untilMs));
     this.#claim(at, key);
     Atomics.store(words, EPOCH, epoch);
+    return true;
   }
 
   /** Forgets a key. Its generation rises all the same, so that what was counted before is not counted again. */
@@ -87,14 +92,14 @@ export class PenaltyTableWriter {
     return (this.#words[TURN] as number) & 1;
   }
 
-  #slotFor(key: string): number {
+  #slotFor(key: string): number | undefined {
     const words = this.#words;
     const { h0, h1 } = hashOf(this.#secret, key);
     const found = findSlot(words, { half: this.#half, mask: this.#mask, h0, h1 });
     const most = ((this.#mask + 1) / 4) * 3;
     if (words[found] !== 0 || (words[USED] as number) < most) return found;
     this.rebuild();
-    assert((words[USED] as number) < most, "more penalties than the table was made for");
+    if ((words[USED] as number) >= most) return undefined;
     return findSlot(words, { half: this.#half, mask: this.#mask, h0, h1 });
   }
 
