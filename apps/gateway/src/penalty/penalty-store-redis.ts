@@ -151,13 +151,16 @@ export class RedisPenalties extends PenaltyTable implements PenaltyStore, AsyncD
   }
 
   /** Runs the script, and shows here what it changed before anybody else is told. */
-  async #change(args: readonly string[]): Promise<ReturnType<typeof parseReply>> {
+  async #change(
+    args: readonly string[],
+    connection = this.#asking,
+  ): Promise<ReturnType<typeof parseReply>> {
     const { promise: late, reject } = Promise.withResolvers<never>();
     const timer = this.#clock.after(STRIKE_BUDGET_MS, () =>
       reject(new Error(`no answer within ${STRIKE_BUDGET_MS} ms`)),
     );
     try {
-      const reply = parseReply(await Promise.race([this.#run(args), late]));
+      const reply = parseReply(await Promise.race([run(connection, this.#keys, args), late]));
       for (const news of reply.news) {
         // The stream may have been faster, and may have told of later changes too.
         if (!isLater(news.id, this.#last)) continue;
@@ -168,16 +171,6 @@ export class RedisPenalties extends PenaltyTable implements PenaltyStore, AsyncD
       return reply;
     } finally {
       timer.cancel();
-    }
-  }
-
-  async #run(args: readonly string[]): Promise<unknown> {
-    const rest = [String(this.#keys.length), ...this.#keys, ...args];
-    try {
-      return await this.#asking.command(["EVALSHA", SCRIPT_SHA, ...rest]);
-    } catch (error) {
-      if (!String(error).includes("NOSCRIPT")) throw error;
-      return await this.#asking.command(["EVAL", SCRIPT, ...rest]);
     }
   }
 
@@ -262,9 +255,10 @@ export class RedisPenalties extends PenaltyTable implements PenaltyStore, AsyncD
       }
     } while (cursor !== "0");
     const hasLostData = this.#life !== "" && this.#life !== life;
-    this.#life = life;
     this.#last = last;
     await this.#handIn(seen, hasLostData);
+    // Only now: when handing in fails, it is still owed at the next try.
+    this.#life = life;
     this.#heardMs = this.#clock.monotonicMs();
   }
 
@@ -282,7 +276,7 @@ export class RedisPenalties extends PenaltyTable implements PenaltyStore, AsyncD
       }
       const { kind, strikes, countedAtMs, untilMs, startedMs, reason } = penalty;
       const whole = (ms: number): string => String(Math.max(0, Math.round(ms)));
-      await this.#change([
+      const restore = [
         "restore",
         this.#time,
         key,
@@ -292,7 +286,9 @@ export class RedisPenalties extends PenaltyTable implements PenaltyStore, AsyncD
         untilMs === SUSPENDED ? "never" : whole(untilMs - nowMs),
         whole(this.#clock.wallMs() - startedMs),
         reason,
-      ]);
+      ];
+      // Over the connection that is there: the other one may need a moment more.
+      await this.#change(restore, this.#listening);
       this.#unshared.delete(key);
     }
   }
@@ -358,4 +354,18 @@ export class RedisPenalties extends PenaltyTable implements PenaltyStore, AsyncD
     for (const key of this.#ledger.sweep(this.nowMs, this.#clock.wallMs())) this.#writer.drop(key);
     if (this.#ledger.size === 0) this.#writer.rebuild();
   };
+}
+
+async function run(
+  connection: RedisConnection,
+  keys: readonly string[],
+  args: readonly string[],
+): Promise<unknown> {
+  const rest = [String(keys.length), ...keys, ...args];
+  try {
+    return await connection.command(["EVALSHA", SCRIPT_SHA, ...rest]);
+  } catch (error) {
+    if (!String(error).includes("NOSCRIPT")) throw error;
+    return await connection.command(["EVAL", SCRIPT, ...rest]);
+  }
 }
