@@ -4,16 +4,24 @@ import type { Worker } from "node:worker_threads";
 import { loadAssertionKeys } from "@tidegate/auth";
 import { systemClock, systemRandom, type Clock, type Random } from "@tidegate/clock";
 import { createAdminListener } from "./admin/admin-listener.ts";
+import { limitOverview } from "./admin/limit-overview.ts";
 import { loadAdminToken } from "./admin/admin-token.ts";
 import type { Readiness } from "./admin/readiness.ts";
 import type { GatewayConfig } from "./config/schema.ts";
-import { gatewayDraining, gatewayReady, gatewayStopped, listenerOpened } from "./record/events.ts";
+import {
+  defectFound,
+  gatewayDraining,
+  gatewayReady,
+  gatewayStopped,
+  listenerOpened,
+} from "./record/events.ts";
 import { openLogDestination } from "./record/log-destination.ts";
 import { createLogger, type Log } from "./record/logger.ts";
 import { createMetrics } from "./record/metrics.ts";
 import { readProcessFacts } from "./record/process-facts.ts";
 import { renderMetrics } from "./record/render-metrics.ts";
 import { VERSION } from "./version.ts";
+import { keepLimitSnapshot, takeLimitSnapshot } from "./worker/limit-snapshot.ts";
 import { reservePort } from "./worker/reserve-port.ts";
 import type { DataPlaneHost } from "./worker/data-plane-host.ts";
 import { hostOnThisThread } from "./worker/host-on-this-thread.ts";
@@ -125,7 +133,8 @@ class RunningGateway implements Gateway {
     this.#log = log;
     // Made here, before any worker reads them.
     loadAssertionKeys({ folder: config.dataFolder, clock, random });
-    const host = this.#parts.use(await this.#openHost(log));
+    const limitSnapshot = await takeLimitSnapshot(config.dataFolder);
+    const host = this.#parts.use(await this.#openHost(log, limitSnapshot));
     this.#host = host;
     const url = config.listen.publicUrl ?? `http://localhost:${host.port}`;
     listenerOpened(log, { listener: "public", url });
@@ -141,6 +150,7 @@ class RunningGateway implements Gateway {
             logLinesDropped: log.droppedLines + host.droppedLines,
             process: facts.read(),
           }),
+        limitOverview: () => limitOverview(config, host.limits?.statistics()),
         readiness: () => this.#readiness(host),
         log,
         clock,
@@ -152,12 +162,12 @@ class RunningGateway implements Gateway {
     return { url, port: host.port, adminUrl };
   }
 
-  async #openHost(log: Log): Promise<DataPlaneHost> {
+  async #openHost(log: Log, limitSnapshot: Uint8Array | undefined): Promise<DataPlaneHost> {
     const clock = this.#clock;
     const random = this.#random;
     const config = this.#config;
     const viaName = `tidegate-${random.bytes(6).toString("hex")}`;
-    const shared = { config, viaName, log, clock, random };
+    const shared = { config, viaName, log, clock, random, limitSnapshot };
     const workers =
       config.threads === "auto"
         ? Math.min(availableParallelism(), MOST_AUTOMATIC_WORKERS)
@@ -197,6 +207,7 @@ class RunningGateway implements Gateway {
       gatewayDraining(log, { signal: reason, requestsInFlight, connections, drainTimeoutMs });
       await host.drain(drainTimeoutMs);
       const cut = await host.stop();
+      await this.#keepLimits(host);
       gatewayStopped(log, {
         ...cut,
         drainMs: this.#clock.monotonicMs() - beganMs,
@@ -204,6 +215,20 @@ class RunningGateway implements Gateway {
       });
     }
     await this.#parts.disposeAsync();
+  }
+
+  /** After the last decision was made: what is spent then would be forgotten. */
+  async #keepLimits({ limits }: DataPlaneHost): Promise<void> {
+    if (limits === undefined) return;
+    const nowMs = Math.floor(this.#clock.monotonicMs());
+    try {
+      const bytes = limits.snapshot(nowMs, this.#clock.wallMs());
+      await keepLimitSnapshot(this.#config.dataFolder, bytes);
+    } catch (error) {
+      const cause = error instanceof Error ? error : new Error(String(error));
+      if (this.#log !== undefined)
+        defectFound(this.#log, { where: "limit snapshot", error: cause });
+    }
   }
 }
 

@@ -1,10 +1,12 @@
 export {
   bucket,
+  concurrency,
   defineGateway,
   oidc,
   perHour,
   perMinute,
   perSecond,
+  quota,
   usersFile,
   window,
   type Rate,

@@ -39,6 +39,7 @@ async function open(
     config: { host: "127.0.0.1", port },
     token,
     metrics: () => "# HELP a b\n# TYPE a gauge\na 1\n",
+    limitOverview: () => [{ name: "reads" }],
     readiness: () => opened.parts,
     log,
     clock: systemClock,

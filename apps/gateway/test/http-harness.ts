@@ -31,6 +31,8 @@ export interface GatewayOptions {
   readonly drainTimeoutMs?: number;
   /** Default: everything on this thread. */
   readonly threads?: number;
+  /** Default: one of its own, gone with the gateway. */
+  readonly dataFolder?: string;
   readonly clock?: Clock;
 }
 
@@ -58,7 +60,7 @@ export async function startGateway(options: GatewayOptions): Promise<GatewayUnde
       listen: { port: 0, ...options.listen },
       admin: { port: 0 },
       threads: options.threads ?? 0,
-      dataFolder: folder.file("data"),
+      dataFolder: options.dataFolder ?? folder.file("data"),
       identity: options.identity ?? {},
       upstreams: { service: { targets: [...options.targets], ...options.upstream } },
       limits: options.limits ?? [],
@@ -90,7 +92,7 @@ export async function startGateway(options: GatewayOptions): Promise<GatewayUnde
     port,
     url,
     adminUrl,
-    dataFolder: folder.file("data"),
+    dataFolder: config.dataFolder,
     threads,
     connect: () => rawConnection(port),
     async ask(bytes, { method } = {}) {

@@ -74,6 +74,7 @@ export async function startRelayGateway(
     { folder: "/" },
   );
   const { routes } = compileRoutes(config, {
+    clock,
     createLimiter: (definitions) => createLimiter({ definitions, random: systemRandom }),
     metrics: { limitCounters: (_routeId, names) => new Float64Array(names.length) },
   });

@@ -40,6 +40,7 @@ async function superviseOne(
       viaName: "test",
       passwords: new Map(),
       log,
+      limitSnapshot: undefined,
       clock: systemClock,
       random: systemRandom,
       entry: new URL(entry, import.meta.url),

@@ -39,13 +39,15 @@ export function createAdminListener(options: {
   readonly token: AdminToken;
   /** Renders the metrics page. */
   readonly metrics: () => string | Promise<string>;
+  /** What limits hold and have refused, as JSON. */
+  readonly limitOverview: () => unknown;
   readonly readiness: () => readonly Readiness[];
   readonly log: Log;
   readonly clock: Clock;
   /** For tests: shorter waits. */
   readonly limits?: Partial<Record<keyof typeof LIMITS, number>>;
 }): AdminListener {
-  const { config, token, metrics, readiness, log, clock } = options;
+  const { config, token, metrics, limitOverview, readiness, log, clock } = options;
   const limits = { ...LIMITS, ...options.limits };
   const isOurName = createHostCheck(config.host);
 
@@ -79,7 +81,7 @@ export function createAdminListener(options: {
     if (request.method !== "GET" && request.method !== "HEAD") {
       return problemAnswer(405, "method", "Only GET is served here", { allow: "GET, HEAD" });
     }
-    return await page({ metrics, readiness });
+    return await page({ metrics, limitOverview, readiness });
   };
 
   const respond = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
@@ -152,6 +154,7 @@ export function createAdminListener(options: {
 
 interface PageSources {
   readonly metrics: () => string | Promise<string>;
+  readonly limitOverview: () => unknown;
   readonly readiness: () => readonly Readiness[];
 }
 
@@ -160,6 +163,7 @@ const INDEX = {
   "/healthz": "whether the process is alive; needs no token",
   "/readyz": "whether every part can work, and which cannot; needs no token",
   "/metrics": "Prometheus metrics",
+  "/limits": "what limits hold and have refused, and proposals for those in shadow mode",
 };
 
 type Page = (sources: PageSources) => AdminAnswer | Promise<AdminAnswer>;
@@ -174,6 +178,7 @@ const PAGES: ReadonlyMap<string, Page> = new Map<string, Page>([
       return jsonAnswer(status, body);
     },
   ],
+  ["/limits", ({ limitOverview }) => jsonAnswer(200, `${JSON.stringify(limitOverview())}\n`)],
   [
     "/metrics",
     async ({ metrics }) => ({

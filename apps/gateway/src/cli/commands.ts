@@ -87,6 +87,29 @@ export const COMMANDS = {
       ["tidegate users remove users.json ada", "her remembered credential ends within a minute"],
     ],
   },
+  limits: {
+    positionals: ["[list|suggest]", "[file]"],
+    options: {
+      admin: {
+        value: "<url>",
+        summary: "Where the admin listener is. Default: as the configuration says.",
+      },
+      "token-file": {
+        value: "<file>",
+        summary: "The file of its token. Default: admin-token in the data folder.",
+      },
+      ...json,
+    },
+    summary: "Show what the limits of a running gateway hold, or propose numbers.",
+    text: [
+      "`list` shows every limit with the callers it knows and the calls it refused. `suggest` proposes numbers for limits in shadow mode (`shadow: true`: decide, count, never refuse), from what callers asked for while it ran.",
+      "Both ask the gateway that runs with this configuration, through its admin listener.",
+    ],
+    examples: [
+      ["tidegate limits", "the gateway of the working folder's configuration"],
+      ["tidegate limits suggest shop.yaml", "numbers to put in place of `shadow: true`"],
+    ],
+  },
   version: {
     positionals: [],
     options: json,

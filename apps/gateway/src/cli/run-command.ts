@@ -3,6 +3,7 @@ import { checkCommand } from "./check-command.ts";
 import { parseCommandLine, type CommandLine } from "./command-line.ts";
 import { commandHelp, generalHelp } from "./help.ts";
 import { initCommand } from "./init-command.ts";
+import { limitsCommand } from "./limits-command.ts";
 import { EXIT, type ExitCode, type Terminal } from "./terminal.ts";
 import { usersCommand } from "./users-command.ts";
 import { versionCommand } from "./version-command.ts";
@@ -48,7 +49,6 @@ function run(
 ): Promise<ExitCode> {
   const isJson = options.has("json");
   const [first, file, name] = positionals;
-  const scopes = options.get("scopes");
   switch (command) {
     case "init":
       return initCommand(terminal, { folder: first, isJson });
@@ -62,13 +62,24 @@ function run(
         file,
         name,
         isGenerated: options.has("generate"),
-        scopes: typeof scopes === "string" ? scopes : undefined,
+        scopes: textOf(options.get("scopes")),
+        isJson,
+      });
+    case "limits":
+      return limitsCommand(terminal, {
+        action: first,
+        file,
+        admin: textOf(options.get("admin")),
+        tokenFile: textOf(options.get("token-file")),
         isJson,
       });
     default:
       return versionCommand(terminal, { isJson });
   }
 }
+
+const textOf = (value: unknown): string | undefined =>
+  typeof value === "string" ? value : undefined;
 
 function failConfig(terminal: Terminal, error: ConfigError, isJson: boolean): ExitCode {
   const { file, mistakes } = error;

@@ -84,6 +84,8 @@ function nameOf(limit: Entry[1]): string | undefined {
 
 function isNameable(limit: NonNullable<Entry[1]>): limit is NonNullable<Entry[1]> & NameableLimit {
   if (limit.kind === "window") return limit.limit !== undefined && limit.seconds !== undefined;
+  if (limit.kind === "quota") return limit.limit !== undefined && limit.period !== undefined;
+  if (limit.kind === "concurrency") return limit.limit !== undefined;
   if (limit.kind !== "bucket" || limit.burst === undefined) return false;
   return limit.rate?.count !== undefined && limit.rate.seconds !== undefined;
 }
@@ -116,7 +118,8 @@ function checkRefill(limit: Entry[1], path: ConfigPath, findings: Findings): voi
 
 function checkBodySize(limit: Entry[1], { route, path, findings }: RouteLimitCheck): void {
   const capacity = capacityOf(limit);
-  if (limit?.cost !== "byte" || capacity === undefined || route.maxBodyBytes === undefined) return;
+  if (limit === undefined || !("cost" in limit)) return;
+  if (limit.cost !== "byte" || capacity === undefined || route.maxBodyBytes === undefined) return;
   if (capacity >= route.maxBodyBytes) return;
   findings.warning(
     path,
@@ -179,7 +182,7 @@ function checkSocketLimit(
 /** The largest cost that can ever be admitted. */
 function capacityOf(limit: Entry[1]): number | undefined {
   if (limit?.kind === "bucket") return limit.burst;
-  return limit?.kind === "window" ? limit.limit : undefined;
+  return limit?.kind === "window" || limit?.kind === "quota" ? limit.limit : undefined;
 }
 
 /** How long the next unit can take to come free in a used-up limit. */

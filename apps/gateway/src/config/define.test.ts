@@ -59,6 +59,7 @@ test("the helpers write what the schema reads, in limits of requests and of mess
     per: "user",
     cost: "request",
     name: "user-100-per-60s-burst-100",
+    shadow: false,
   });
   assert.equal(config.routes[0]?.limits[1]?.name, "pay");
   assert.equal(config.routes[1]?.websocket?.limits[0]?.exceed, "delay");

@@ -35,13 +35,15 @@ export const perHour = (count: number): Rate => ({ count, seconds: 3_600 });
 type Cost = "request" | "message" | "byte";
 
 /**
- * What both kinds of limit have, on requests and on messages alike. `Unit` is only as wide as what was written, so that
+ * What all kinds of limit have, on requests and on messages alike. `Unit` is only as wide as what was written, so that
  * `cost: "message"` fits a socket's limits alone, and a limit without `cost` fits both places.
  */
 interface LimitOptions<Unit extends Cost> {
   readonly per?: "user" | "address" | "connection" | "route";
   readonly cost?: Unit;
   readonly name?: string;
+  /** Decide and count, never refuse. */
+  readonly shadow?: boolean;
 }
 
 interface BucketOptions<Unit extends Cost> extends LimitOptions<Unit> {
@@ -66,4 +68,25 @@ export function window<Unit extends Cost = "byte">(
   options: WindowOptions<Unit>,
 ): WindowOptions<Unit> & { readonly kind: "window" } {
   return { kind: "window", ...options };
+}
+
+interface QuotaOptions extends LimitOptions<"request" | "byte"> {
+  readonly limit: number;
+  readonly period: "minute" | "hour" | "day" | "week" | "month";
+  /** IANA name; default `UTC`. */
+  readonly timeZone?: string;
+}
+
+/** Calendar quota: the cost admitted in one calendar period is at most `limit`. For requests and handshakes. */
+export function quota(options: QuotaOptions): QuotaOptions & { readonly kind: "quota" } {
+  return { kind: "quota", ...options };
+}
+
+type ConcurrencyOptions = Omit<LimitOptions<never>, "cost"> & { readonly limit: number };
+
+/** In flight: at most `limit` requests and sockets of one caller are open at once. */
+export function concurrency(
+  options: ConcurrencyOptions,
+): ConcurrencyOptions & { readonly kind: "concurrency" } {
+  return { kind: "concurrency", ...options };
 }

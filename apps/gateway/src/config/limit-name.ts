@@ -8,9 +8,16 @@ export type NameableLimit = (
       readonly burst: number;
     }
   | { readonly kind: "window"; readonly limit: number; readonly seconds: number }
+  | {
+      readonly kind: "quota";
+      readonly limit: number;
+      readonly period: string;
+      readonly timeZone?: string | undefined;
+    }
+  | { readonly kind: "concurrency"; readonly limit: number }
 ) & {
   readonly per: string;
-  readonly cost: string;
+  readonly cost?: string | undefined;
   readonly name?: string | undefined;
   /** Sockets only. */
   readonly class?: string;
@@ -24,16 +31,29 @@ export type NameableLimit = (
  */
 export function limitName(limit: NameableLimit): string {
   if (limit.name !== undefined) return limit.name;
-  const numbers =
-    limit.kind === "bucket"
-      ? `${amount(limit.rate.count)}-per-${amount(limit.rate.seconds)}s-burst-${amount(limit.burst)}`
-      : `${amount(limit.limit)}-in-${amount(limit.seconds)}s`;
+  const numbers = numbersOf(limit);
   const bytes = limit.cost === "byte" ? "bytes" : undefined;
   const parts = [limit.per, limit.from, limit.class, bytes, numbers];
   const made = parts.filter((part) => part !== undefined).join("-");
   if (made.length <= LONGEST_NAME) return made;
   const digest = createHash("sha256").update(made).digest("hex").slice(0, 8);
   return `${made.slice(0, LONGEST_NAME - 9)}-${digest}`;
+}
+
+function numbersOf(limit: NameableLimit): string {
+  switch (limit.kind) {
+    case "bucket":
+      return `${amount(limit.rate.count)}-per-${amount(limit.rate.seconds)}s-burst-${amount(limit.burst)}`;
+    case "window":
+      return `${amount(limit.limit)}-in-${amount(limit.seconds)}s`;
+    case "quota": {
+      const zone = limit.timeZone ?? "UTC";
+      const where = zone === "UTC" ? "" : `-${zone.toLowerCase().replaceAll(/[^a-z0-9]+/g, "-")}`;
+      return `${amount(limit.limit)}-per-${limit.period}${where}`;
+    }
+    case "concurrency":
+      return `${amount(limit.limit)}-at-once`;
+  }
 }
 
 // What a written name may have at most, and what fields and metrics take.

@@ -19,6 +19,13 @@ const limitNameSchema = name
     "What the `RateLimit` fields, metrics and logs call it; unique on a route. Default: made of what it counts and its numbers.",
   );
 
+const shadow = z
+  .boolean()
+  .default(false)
+  .describe(
+    "Shadow mode: decide and count, never refuse. `tidegate limits suggest` then proposes numbers from what was asked for.",
+  );
+
 export const bucketFields = {
   kind: z
     .literal("bucket")
@@ -26,6 +33,7 @@ export const bucketFields = {
   rate: rateSchema.describe("How fast it refills."),
   burst: amount.describe("How much may come at once."),
   name: limitNameSchema,
+  shadow,
 };
 
 export const windowFields = {
@@ -35,7 +43,43 @@ export const windowFields = {
   limit: amount.describe("How much may come in any window."),
   seconds: span.describe("Length of the window."),
   name: limitNameSchema,
+  shadow,
 };
+
+const quotaFields = {
+  kind: z
+    .literal("quota")
+    .describe("Calendar quota: cost admitted in one calendar period ≤ limit."),
+  limit: amount.describe("How much may come in one period."),
+  period: z
+    .enum(["minute", "hour", "day", "week", "month"])
+    .describe("The calendar period; a week begins on Monday."),
+  timeZone: z
+    .string()
+    .refine(isTimeZone, "an IANA time zone, such as Europe/Berlin")
+    .default("UTC")
+    .describe("Whose calendar: an IANA time zone."),
+  name: limitNameSchema,
+  shadow,
+};
+
+const concurrencyFields = {
+  kind: z
+    .literal("concurrency")
+    .describe("In flight: requests and sockets of one caller that have not ended ≤ limit."),
+  limit: z.int().min(1).max(16_777_215).describe("How many may be open at once."),
+  name: limitNameSchema,
+  shadow,
+};
+
+function isTimeZone(text: string): boolean {
+  try {
+    Intl.DateTimeFormat("en", { timeZone: text });
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 const requestFields = {
   per: z
@@ -54,6 +98,8 @@ export const limitSchema = z
   .discriminatedUnion("kind", [
     z.strictObject({ ...bucketFields, ...requestFields }),
     z.strictObject({ ...windowFields, ...requestFields }),
+    z.strictObject({ ...quotaFields, ...requestFields }),
+    z.strictObject({ ...concurrencyFields, per: requestFields.per }),
   ])
   .transform((limit) => ({ ...limit, name: limitName(limit) }));
 

@@ -34,6 +34,11 @@ export interface Session {
    * they were given when the route was compiled; -1 where nothing is interned.
    */
   readonly slots: Int32Array;
+  /**
+   * What is held as long as the session lives: slots of concurrency limits. Written and taken by
+   * `limit-policy.ts` alone; at most one per policy, undefined when there is none.
+   */
+  held: Map<object, Reservation> | undefined;
 }
 
 /** One call. For messages it is one object per socket direction, refilled per message and never kept. */

@@ -1,7 +1,7 @@
 import { toLimitField, toViolatedPolicies, type RateLimitPolicy } from "@tidegate/limits";
 import type { Route } from "../route/route.ts";
 import type { Session } from "./call.ts";
-import type { LimitDetail, LimitPolicy } from "./limit-policy.ts";
+import type { LimitDetail, LimitUse } from "./limit-policy.ts";
 
 /**
  * Adds `RateLimit-Policy` and `RateLimit` to a flat list of fields: what holds on the route, and what the
@@ -21,26 +21,26 @@ export function addLimitFields(
   if (route.limitPolicyField === "") return;
   fields.push("RateLimit-Policy", route.limitPolicyField);
   const parts: string[] = [];
-  if (refused !== undefined) parts.push(toLimitField(announcedBy(refused.policy), refused.report));
+  if (refused !== undefined) parts.push(toLimitField(announcedBy(refused.uses), refused.report));
   for (const policy of route.limitPolicies) {
     if (policy === refused?.policy || !policy.hasBegun(session)) continue;
-    parts.push(toLimitField(announcedBy(policy), policy.peek(session, nowMs)));
+    parts.push(toLimitField(announcedBy(policy.uses), policy.peek(session, nowMs)));
   }
   if (parts.length > 0) fields.push("RateLimit", parts.join(", "));
 }
 
 /** Names of the limits that refused, for the problem document. */
-export function violatedPolicies({ policy, report }: LimitDetail): string[] {
-  return toViolatedPolicies(announcedBy(policy), report);
+export function violatedPolicies({ uses, report }: LimitDetail): string[] {
+  return toViolatedPolicies(announcedBy(uses), report);
 }
 
-const announced = new WeakMap<LimitPolicy, readonly RateLimitPolicy[]>();
+const announced = new WeakMap<readonly LimitUse[], readonly RateLimitPolicy[]>();
 
-function announcedBy(policy: LimitPolicy): readonly RateLimitPolicy[] {
-  let known = announced.get(policy);
+function announcedBy(uses: readonly LimitUse[]): readonly RateLimitPolicy[] {
+  let known = announced.get(uses);
   if (known === undefined) {
-    known = policy.uses.map((use) => use.announced);
-    announced.set(policy, known);
+    known = uses.map((use) => use.announced);
+    announced.set(uses, known);
   }
   return known;
 }

@@ -5,7 +5,7 @@ import {
   MAX_LIMITS_AT_ONCE,
   NO_HANDLE,
   OUTCOME,
-  type Limiter,
+  type EmbeddedLimiter,
   type LimitReport,
   type RateLimitPolicy,
   type Reservation,
@@ -14,6 +14,7 @@ import type { Call, Peer, Session } from "./call.ts";
 import type { Outcome, Policy, SocketAction, Stage } from "./policy.ts";
 import { REASON } from "./reason.ts";
 import { refuseWith, type Refusal } from "./refusal.ts";
+import type { SlotHolders } from "./slot-holders.ts";
 import { VERDICT, type Verdict } from "./verdict.ts";
 
 /** One limit as a route uses it. */
@@ -24,8 +25,11 @@ export interface LimitUse {
   /** What a client may know about it. */
   readonly announced: RateLimitPolicy;
   readonly per: "user" | "address" | "connection" | "route";
-  /** `call`: one per request or message. `byte`: what `Call.bytes` says, frame by frame. */
-  readonly cost: "call" | "byte";
+  /**
+   * `call`: one per request or message. `byte`: what `Call.bytes` says, frame by frame. `slot`: one, held as long
+   * as the session lives.
+   */
+  readonly cost: "call" | "byte" | "slot";
   /** Where the handle stands in `Session.slots`; policies of two message classes may share a limit and its slot. */
   readonly slot: number;
   /** What happens to a message that this limit refuses. */
@@ -43,7 +47,8 @@ export interface LimitPolicyOptions {
   readonly stage: Stage;
   /** At most `MAX_LIMITS_AT_ONCE`. */
   readonly uses: readonly LimitUse[];
-  readonly limiter: Limiter;
+  readonly limiter: EmbeddedLimiter;
+  readonly holders: SlotHolders;
   /**
    * Whether what is charged comes back when a later stage refuses. The principal's limits do; an address's
    * never, or refusals would be free for who makes them on purpose.
@@ -63,7 +68,13 @@ const MAX_SPARE_RESERVATIONS = 64;
 export class LimitPolicy implements Policy {
   readonly stage: Stage;
   readonly uses: readonly LimitUse[];
-  readonly #limiter: Limiter;
+  readonly #limiter: EmbeddedLimiter;
+  readonly #holders: SlotHolders;
+  /** Whether a slot of a concurrency limit is among them. */
+  readonly #holdsSlot: boolean;
+  /** Positions of the limits that later frames or chunks of a call are charged to. */
+  readonly #byteUses: readonly LimitUse[];
+  readonly #byteDetail: LimitDetail;
   readonly #isRefundable: boolean;
   readonly #handles: Int32Array;
   readonly #costs: Int32Array;
@@ -71,17 +82,22 @@ export class LimitPolicy implements Policy {
   readonly #refusals: Float64Array;
   readonly #spare: Reservation[] = [];
 
-  constructor({ stage, uses, limiter, isRefundable, refusals }: LimitPolicyOptions) {
+  constructor({ stage, uses, limiter, holders, isRefundable, refusals }: LimitPolicyOptions) {
     if (uses.length > MAX_LIMITS_AT_ONCE)
       throw new Error(`Cannot judge ${uses.length} limits at once: at most ${MAX_LIMITS_AT_ONCE}`);
     this.stage = stage;
     this.uses = uses;
     this.#limiter = limiter;
+    this.#holders = holders;
     this.#isRefundable = isRefundable;
+    this.#holdsSlot = uses.some(({ cost }) => cost === "slot");
+    this.#byteUses = uses.filter(({ cost }) => cost === "byte");
     this.#handles = new Int32Array(uses.length);
     this.#costs = new Int32Array(uses.length);
     this.#refusals = refusals;
-    this.#detail = { policy: this, uses, report: createLimitReport() };
+    const report = createLimitReport();
+    this.#detail = { policy: this, uses, report };
+    this.#byteDetail = { policy: this, uses: this.#byteUses, report };
   }
 
   begin(session: Session, peer: Peer): void {
@@ -92,6 +108,12 @@ export class LimitPolicy implements Policy {
   }
 
   end(session: Session): void {
+    const held = session.held?.get(this);
+    if (held !== undefined) {
+      session.held?.delete(this);
+      this.#holders.finish(held);
+      this.#keep(held);
+    }
     for (const use of this.uses) {
       this.#limiter.release(session.slots[use.slot] ?? NO_HANDLE);
       session.slots[use.slot] = NO_HANDLE;
@@ -99,51 +121,38 @@ export class LimitPolicy implements Policy {
   }
 
   judge(call: Call, refusal: Refusal): Verdict {
-    const { uses } = this;
-    this.#fill(call);
-    const { report } = this.#detail;
-    let outcome: number;
-    if (this.#isRefundable && call.isFirst) {
-      const booking = this.#spare.pop() ?? createReservation();
-      outcome = this.#limiter.reserve(
-        this.#handles,
-        this.#costs,
-        uses.length,
-        call.nowMs,
-        report,
-        booking,
-      );
-      if (outcome === OUTCOME.admitted) call.booking = booking;
-      else this.#keep(booking);
-    } else {
-      outcome = this.#limiter.acquire(this.#handles, this.#costs, uses.length, call.nowMs, report);
-    }
+    const detail = call.isFirst ? this.#detail : this.#byteDetail;
+    const { uses, report } = detail;
+    if (uses.length === 0) return VERDICT.admit;
+    const outcome = this.#ask(call, uses, report);
     if (outcome === OUTCOME.admitted) return VERDICT.admit;
     for (let at = 0; at < report.violatedCount; at++)
-      this.#refusals[report.violated[at] as number]! += 1;
+      this.#refusals[this.uses.indexOf(uses[report.violated[at] as number] as LimitUse)]! += 1;
     const isImpossible = outcome === OUTCOME.impossible;
     refuseWith(refusal, isImpossible ? REASON.cost_impossible : REASON.limit_exceeded, {
       retryAfterMs: isImpossible ? 0 : report.retryAfterMs,
       remaining: report.remaining[report.violated[0] ?? 0] ?? 0,
-      detail: this.#detail,
+      detail,
     });
     return isImpossible ? VERDICT.reject : VERDICT.throttle;
   }
 
   commit(call: Call): void {
-    const booking = call.booking;
+    const { booking } = call;
     if (!this.#isRefundable || booking === undefined) return;
     call.booking = undefined;
-    this.#limiter.settle(booking, call.nowMs);
-    this.#keep(booking);
+    this.#spend(call, booking);
   }
 
   release(call: Call, outcome: Outcome): void {
-    const booking = call.booking;
+    const { booking } = call;
     if (!this.#isRefundable || booking === undefined) return;
     call.booking = undefined;
-    if (outcome === "refused-later") this.#limiter.refund(booking, call.nowMs);
-    else this.#limiter.settle(booking, call.nowMs);
+    if (outcome === "refused-later") this.#limiter.refund(booking, whole(call.nowMs));
+    else {
+      this.#limiter.settle(booking, whole(call.nowMs));
+      this.#limiter.finish(booking, whole(call.nowMs));
+    }
     this.#keep(booking);
   }
 
@@ -156,20 +165,53 @@ export class LimitPolicy implements Policy {
   peek(session: Session, nowMs: number): LimitReport {
     for (let at = 0; at < this.uses.length; at++) {
       this.#handles[at] = session.slots[(this.uses[at] as LimitUse).slot] ?? NO_HANDLE;
-      this.#costs[at] = 0;
+      // As a call would cost: a limit that is used up then tells when the next one fits.
+      this.#costs[at] = 1;
     }
     const { report } = this.#detail;
-    this.#limiter.peek(this.#handles, this.#costs, this.uses.length, nowMs, report);
+    this.#limiter.peek(this.#handles, this.#costs, this.uses.length, whole(nowMs), report);
     return report;
   }
 
-  #fill(call: Call): void {
-    const { uses } = this;
+  #ask(call: Call, uses: readonly LimitUse[], report: LimitReport): number {
+    this.#fill(call, uses);
+    const nowMs = whole(call.nowMs);
+    const isBooked = call.isFirst && (this.#isRefundable || this.#holdsSlot);
+    if (!isBooked)
+      return this.#limiter.acquire(this.#handles, this.#costs, uses.length, nowMs, report);
+    const booking = this.#spare.pop() ?? createReservation();
+    const outcome = this.#limiter.reserve(
+      this.#handles,
+      this.#costs,
+      uses.length,
+      nowMs,
+      report,
+      booking,
+    );
+    if (outcome !== OUTCOME.admitted) this.#keep(booking);
+    else if (this.#isRefundable) call.booking = booking;
+    else this.#spend(call, booking);
+    return outcome;
+  }
+
+  /** What was booked is spent; slots are held on, for the session. */
+  #spend(call: Call, booking: Reservation): void {
+    this.#limiter.settle(booking, whole(call.nowMs));
+    if (!this.#holdsSlot) {
+      this.#keep(booking);
+      return;
+    }
+    call.session.held ??= new Map();
+    call.session.held.set(this, booking);
+    this.#holders.hold(booking);
+  }
+
+  #fill(call: Call, uses: readonly LimitUse[]): void {
     const bytes = Math.min(Math.max(call.bytes, 0), LARGEST_COST);
     for (let at = 0; at < uses.length; at++) {
       const use = uses[at] as LimitUse;
       this.#handles[at] = call.session.slots[use.slot] ?? NO_HANDLE;
-      this.#costs[at] = use.cost === "byte" ? bytes : call.isFirst ? 1 : 0;
+      this.#costs[at] = use.cost === "byte" ? bytes : 1;
     }
   }
 
@@ -193,6 +235,9 @@ export function socketActionOf(refusal: Refusal): SocketAction {
   }
   return action;
 }
+
+// The engine counts in whole milliseconds; a fraction would only be boxed on its way there.
+const whole = Math.floor;
 
 const LARGEST_COST = 2 ** 31 - 1;
 

@@ -5,7 +5,12 @@ import type { Policy } from "./policy.ts";
 
 /** A session that nobody has been identified for yet. */
 export function createSession(route: Route): Session {
-  return { principal: ANONYMOUS, isOpen: true, slots: new Int32Array(route.slotCount).fill(-1) };
+  return {
+    principal: ANONYMOUS,
+    isOpen: true,
+    slots: new Int32Array(route.slotCount).fill(-1),
+    held: undefined,
+  };
 }
 
 /** Tells policies that a session begins. `end` must follow, whatever happens. */

@@ -1,8 +1,9 @@
+import type { Clock } from "@tidegate/clock";
 import {
   toPolicyField,
   toRateLimitPolicy,
   type LimitDefinition,
-  type Limiter,
+  type EmbeddedLimiter,
 } from "@tidegate/limits";
 import type {
   GatewayConfig,
@@ -12,6 +13,7 @@ import type {
   UpstreamConfig,
 } from "../config/schema.ts";
 import { toChallenges } from "../identify/challenges.ts";
+import { SlotHolders } from "../judge/slot-holders.ts";
 import { LimitPolicy, type LimitUse } from "../judge/limit-policy.ts";
 import type { Policy } from "../judge/policy.ts";
 import type { Route, SocketRules } from "./route.ts";
@@ -27,17 +29,21 @@ export function compileRoutes(
   config: GatewayConfig,
   {
     metrics,
+    clock,
     createLimiter,
   }: {
     metrics: LimitCounters;
+    clock: Clock;
     /** Gets `limitDefinitionsOf(config)`. */
-    createLimiter: (definitions: readonly LimitDefinition[]) => Limiter;
+    createLimiter: (definitions: readonly LimitDefinition[]) => EmbeddedLimiter;
   },
-): { readonly routes: readonly Route[]; readonly limiter: Limiter | undefined } {
+): { readonly routes: readonly Route[]; readonly limiter: EmbeddedLimiter | undefined } {
   const { definitions, drafts } = assignLimits(config);
   const limiter = definitions.length === 0 ? undefined : createLimiter(definitions);
+  const engine =
+    limiter === undefined ? undefined : { limiter, holders: new SlotHolders(limiter, clock) };
   const routes = drafts.map((draft, index) =>
-    compileRoute({ ...draft, index, config, limiter, metrics }),
+    compileRoute({ ...draft, index, config, engine, metrics }),
   );
   return { routes, limiter };
 }
@@ -45,6 +51,16 @@ export function compileRoutes(
 /** Every limit of a configuration in the order in which compiled routes number them; the same on every thread. */
 export function limitDefinitionsOf(config: GatewayConfig): readonly LimitDefinition[] {
   return assignLimits(config).definitions;
+}
+
+/** Where each of `limitDefinitionsOf` holds: a route's id, or `everywhere`. */
+export function limitPlacesOf(config: GatewayConfig): readonly string[] {
+  const { global, drafts } = assignLimits(config);
+  const own = drafts.flatMap(({ route }) => {
+    const count = route.limits.length + (route.websocket?.limits.length ?? 0);
+    return Array.from({ length: count }, () => routeId(route));
+  });
+  return [...global.map(() => "everywhere"), ...own];
 }
 
 function assignLimits(config: GatewayConfig) {
@@ -60,12 +76,18 @@ function assignLimits(config: GatewayConfig) {
       limitIndex: define(limit),
     })),
   }));
-  return { definitions, drafts };
+  return { definitions, global, drafts };
 }
 
 /** Where refusals of a route's limits are counted, in the order of `names`. */
 export interface LimitCounters {
   limitCounters(routeId: string, names: readonly string[]): Float64Array;
+}
+
+/** What every limit policy of a worker shares. */
+interface LimitEngine {
+  readonly limiter: EmbeddedLimiter;
+  readonly holders: SlotHolders;
 }
 
 interface Defined<Limit> {
@@ -79,7 +101,7 @@ function compileRoute({
   socketLimits,
   index,
   config,
-  limiter,
+  engine,
   metrics,
 }: {
   route: RouteConfig;
@@ -87,7 +109,7 @@ function compileRoute({
   socketLimits: readonly Defined<SocketLimitConfig>[];
   index: number;
   config: GatewayConfig;
-  limiter: Limiter | undefined;
+  engine: LimitEngine | undefined;
   metrics: LimitCounters;
 }): Route {
   const id = routeId(route);
@@ -97,10 +119,14 @@ function compileRoute({
     name: limit.name,
     announced: toRateLimitPolicy(
       toDefinition(limit),
-      limit.cost === "byte" ? "content-bytes" : undefined,
+      limit.kind === "concurrency"
+        ? "concurrent-requests"
+        : limit.cost === "byte"
+          ? "content-bytes"
+          : undefined,
     ),
     per: limit.per,
-    cost: limit.cost === "byte" ? "byte" : "call",
+    cost: limit.kind === "concurrency" ? "slot" : limit.cost === "byte" ? "byte" : "call",
     slot: slotCount++,
     exceed: "exceed" in limit ? limit.exceed : "close",
   });
@@ -110,13 +136,13 @@ function compileRoute({
   const early = uses.filter(({ per }) => per === "address" || per === "connection");
   const late = uses.filter(({ per }) => per === "user" || per === "route");
   const limitPolicy = (stage: "address" | "principal", set: readonly LimitUse[]): LimitPolicy[] => {
-    if (set.length === 0 || limiter === undefined) return [];
+    if (set.length === 0 || engine === undefined) return [];
     const refusals = metrics.limitCounters(
       id,
       set.map(({ name }) => name),
     );
     const isRefundable = stage === "principal";
-    return [new LimitPolicy({ stage, uses: set, limiter, isRefundable, refusals })];
+    return [new LimitPolicy({ stage, uses: set, ...engine, isRefundable, refusals })];
   };
   const address = limitPolicy("address", early);
   const principal = limitPolicy("principal", late);
@@ -129,7 +155,7 @@ function compileRoute({
           config: route.websocket,
           limits: socketLimits,
           use,
-          limiter,
+          engine,
           metrics,
         });
   return Object.freeze({
@@ -150,7 +176,7 @@ function compileRoute({
     limitPolicyField: toPolicyField(
       limitPolicies.flatMap(({ uses: own }) => own.map(({ announced }) => announced)),
     ),
-    chargesBytes: limits.some(({ limit }) => limit.cost === "byte"),
+    chargesBytes: limits.some(({ limit }) => limit.kind !== "concurrency" && limit.cost === "byte"),
     slotCount,
     websocket,
   });
@@ -161,14 +187,14 @@ function compileSocketRules({
   config,
   limits,
   use,
-  limiter,
+  engine,
   metrics,
 }: {
   id: string;
   config: NonNullable<RouteConfig["websocket"]>;
   limits: readonly Defined<SocketLimitConfig>[];
   use: (limit: Defined<SocketLimitConfig>) => LimitUse;
-  limiter: Limiter | undefined;
+  engine: LimitEngine | undefined;
   metrics: LimitCounters;
 }): SocketRules {
   // A limit that covers two classes is one budget: both use the same handle.
@@ -178,14 +204,14 @@ function compileSocketRules({
       const uses = used
         .filter(({ limit }) => limit.from === sender && covers(limit.class, className))
         .map((entry) => entry.use);
-      if (uses.length === 0 || limiter === undefined) return [];
+      if (uses.length === 0 || engine === undefined) return [];
       // Nothing judges a message after its limits yet, so nothing is booked that could come back.
       const refusals = metrics.limitCounters(
         id,
         uses.map(({ name }) => name),
       );
       return [
-        new LimitPolicy({ stage: "principal", uses, limiter, isRefundable: false, refusals }),
+        new LimitPolicy({ stage: "principal", uses, ...engine, isRefundable: false, refusals }),
       ];
     });
   return {
@@ -203,14 +229,20 @@ function covers(
 }
 
 function toDefinition(limit: LimitConfig | SocketLimitConfig): LimitDefinition {
-  const { name } = limit;
+  const { name, shadow } = limit;
   switch (limit.kind) {
     case "bucket": {
       const { count, seconds } = limit.rate;
-      return { kind: "bucket", name, count, seconds, burst: limit.burst };
+      return { kind: "bucket", name, shadow, count, seconds, burst: limit.burst };
     }
     case "window":
-      return { kind: "window", name, limit: limit.limit, seconds: limit.seconds };
+      return { kind: "window", name, shadow, limit: limit.limit, seconds: limit.seconds };
+    case "quota": {
+      const { period, timeZone } = limit;
+      return { kind: "quota", name, shadow, limit: limit.limit, period, timeZone };
+    }
+    case "concurrency":
+      return { kind: "concurrency", name, shadow, limit: limit.limit };
   }
 }
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import { createLimiter, type LimitDefinition } from "@tidegate/limits";
-import { systemRandom } from "@tidegate/clock";
+import { systemClock, systemRandom } from "@tidegate/clock";
 import { validateConfig } from "../config/load-config.ts";
 import { compileRoutes } from "./compile-routes.ts";
 import { createRouteTable, routeForMethod, type RouteTable } from "./route-table.ts";
@@ -28,7 +28,7 @@ function compile(routes: readonly Wanted[]): readonly Route[] {
   };
   const limiter = (definitions: readonly LimitDefinition[]) =>
     createLimiter({ definitions, random: systemRandom });
-  return compileRoutes(config, { createLimiter: limiter, metrics }).routes;
+  return compileRoutes(config, { clock: systemClock, createLimiter: limiter, metrics }).routes;
 }
 
 const tableOf = (...routes: Wanted[]): RouteTable => createRouteTable(compile(routes));

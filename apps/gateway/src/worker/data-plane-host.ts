@@ -1,3 +1,4 @@
+import type { EmbeddedLimiter } from "@tidegate/limits";
 import type { Readiness } from "../admin/readiness.ts";
 import type { MetricBlock } from "../record/metric-memory.ts";
 
@@ -9,6 +10,8 @@ export interface DataPlaneHost extends AsyncDisposable {
   blocks(): Promise<readonly MetricBlock[]>;
   /** Log lines lost before they reached the main thread's log. */
   readonly droppedLines: number;
+  /** The main thread's own view of the limits of all threads; undefined when there are none. */
+  readonly limits: EmbeddedLimiter | undefined;
   readonly requestsInFlight: number;
   readonly connections: number;
   /** Nothing new is taken. Resolves when everything that ran has ended, or at the deadline. */

@@ -1,4 +1,4 @@
-import { createLimiter } from "@tidegate/limits";
+import { createLimiter, type EmbeddedLimiter, type LimitDefinition } from "@tidegate/limits";
 import type { Metrics } from "../record/metrics.ts";
 import type { DataPlaneHost } from "./data-plane-host.ts";
 import { runDataPlane, type DataPlaneOptions } from "./run-data-plane.ts";
@@ -8,23 +8,35 @@ import { CELL, createWorkerCells } from "./worker-cells.ts";
 export async function hostOnThisThread(
   options: Pick<DataPlaneOptions, "config" | "port" | "viaName" | "log" | "clock" | "random"> & {
     readonly metrics: Metrics;
+    readonly limitSnapshot: Uint8Array | undefined;
   },
 ): Promise<DataPlaneHost> {
   const cells = createWorkerCells(1);
   const { clock, random, metrics } = options;
+  let limits: EmbeddedLimiter | undefined;
+  const openLimits = (definitions: readonly LimitDefinition[]): EmbeddedLimiter => {
+    const snapshot = options.limitSnapshot;
+    return createLimiter({
+      definitions,
+      random,
+      clock,
+      ...(snapshot === undefined ? {} : { snapshot }),
+    });
+  };
   const plane = await runDataPlane({
     ...options,
     worker: 0,
     life: 0,
     isPortShared: false,
     cells,
-    createLimiter: (definitions) => createLimiter({ definitions, random }),
+    createLimiter: (definitions) => (limits = openLimits(definitions)),
   });
   const host: DataPlaneHost = {
     port: plane.port,
     readiness: () => plane.readiness(),
     blocks: () => Promise.resolve(metrics.blocks),
     droppedLines: 0,
+    limits,
     get requestsInFlight() {
       return cells.get(0, CELL.inFlight);
     },

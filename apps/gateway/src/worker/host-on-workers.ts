@@ -39,6 +39,7 @@ export async function hostOnWorkers(
     get droppedLines() {
       return supervisor.droppedLines;
     },
+    limits: supervisor.limits,
     get requestsInFlight() {
       return supervisor.requestsInFlight;
     },

@@ -1,6 +1,6 @@
 import { createAssertionSigner, loadAssertionKeys } from "@tidegate/auth";
 import type { Clock, Random } from "@tidegate/clock";
-import type { LimitDefinition, Limiter } from "@tidegate/limits";
+import type { EmbeddedLimiter, LimitDefinition, Limiter } from "@tidegate/limits";
 import { createClientAddress } from "../accept/client-address.ts";
 import { createHttp1Listener, type Http1Listener } from "../accept/http1-listener.ts";
 import { createOwnEndpoints, PROBLEMS_PATH } from "../accept/own-endpoints.ts";
@@ -34,7 +34,7 @@ export interface DataPlaneOptions {
   /** The gateway's name in Via, the same for all workers: a loop may come back to another one. */
   readonly viaName: string;
   readonly cells: WorkerCells;
-  readonly createLimiter: (definitions: readonly LimitDefinition[]) => Limiter;
+  readonly createLimiter: (definitions: readonly LimitDefinition[]) => EmbeddedLimiter;
   /** Who checks passwords; undefined when this thread does so itself. */
   readonly openPasswords?: OpenPasswords | undefined;
   readonly metrics: Metrics;
@@ -67,6 +67,7 @@ export async function runDataPlane(options: DataPlaneOptions): Promise<RunningDa
   const recorder = createRecorder({ log, metrics, writesRequests: config.record.requests });
   const { routes, limiter } = compileRoutes(config, {
     metrics,
+    clock,
     createLimiter: options.createLimiter,
   });
   if (limiter !== undefined) parts.use(sweepLimits(limiter, clock));

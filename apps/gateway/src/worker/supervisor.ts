@@ -1,10 +1,12 @@
 import { Worker } from "node:worker_threads";
 import type { Clock, Random, Timer } from "@tidegate/clock";
 import {
+  attachLimiter,
   beginLockOwner,
   createLimiterMemory,
   DEFAULT_RESERVATION_MS,
   endLockOwner,
+  type EmbeddedLimiter,
   type LimiterMemory,
   type LockOwner,
 } from "@tidegate/limits";
@@ -59,6 +61,8 @@ export interface SupervisorOptions {
   readonly viaName: string;
   /** Verifiers of users files, by name; they run on this thread alone. */
   readonly passwords: ReadonlyMap<string, PasswordVerifier>;
+  /** What limits had spent when the gateway last stopped. */
+  readonly limitSnapshot: Uint8Array | undefined;
   /** Takes lines of workers. */
   readonly log: Log;
   readonly clock: Clock;
@@ -78,13 +82,15 @@ export class Supervisor implements AsyncDisposable {
   readonly #entry: URL;
   readonly #cells: WorkerCells;
   readonly #limiterMemory: LimiterMemory | undefined;
+  /** This thread's own view of the limits, for statistics and the snapshot. */
+  readonly limits: EmbeddedLimiter | undefined;
   readonly #seats: readonly Seat[];
   #lives = 0;
   #isStopping = false;
   #check: Timer | undefined;
 
   constructor(options: SupervisorOptions) {
-    const { config, workers, random } = options;
+    const { config, workers, random, clock, limitSnapshot } = options;
     this.#options = options;
     this.#entry = options.entry ?? new URL("./worker-thread.ts", import.meta.url);
     this.#cells = createWorkerCells(workers);
@@ -92,7 +98,19 @@ export class Supervisor implements AsyncDisposable {
     this.#limiterMemory =
       definitions.length === 0
         ? undefined
-        : createLimiterMemory({ definitions, random, reservationMs: DEFAULT_RESERVATION_MS });
+        : createLimiterMemory({
+            definitions,
+            random,
+            reservationMs: DEFAULT_RESERVATION_MS,
+            snapshot: limitSnapshot === undefined ? undefined : { bytes: limitSnapshot, clock },
+          });
+    const memory = this.#limiterMemory;
+    if (memory !== undefined)
+      this.limits = attachLimiter({
+        memory,
+        lockOwner: beginLockOwner(memory, workers + 1),
+        clock,
+      });
     this.#seats = Array.from({ length: workers }, (_, worker) => createSeat(worker));
   }
 

@@ -58,7 +58,7 @@ const plane = await runDataPlane({
   cells,
   createLimiter() {
     if (init.limits === undefined) throw new Error("Cannot limit: the supervisor sent no memory");
-    return attachLimiter(init.limits);
+    return attachLimiter({ ...init.limits, clock });
   },
   openPasswords,
   metrics,
