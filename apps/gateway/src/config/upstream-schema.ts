@@ -22,10 +22,10 @@ export const upstreamSchema = z.strictObject({
     "How long an unused connection is kept. Keep it below the target's own idle timeout.",
   ),
   maxConnections: count(1, 100_000, 256).describe(
-    "Connections to all targets at once, sockets not counted.",
+    "Connections to all targets at once, sockets not counted; each worker thread has an equal part, at least one.",
   ),
   maxQueued: count(0, 100_000, 512).describe(
-    "Requests that may wait for a connection; further ones get 503.",
+    "Requests that may wait for a connection; further ones get 503. Each worker thread has an equal part.",
   ),
   queueTimeoutMs: milliseconds(2_000).describe(
     "How long a request may wait for a connection; then 503.",

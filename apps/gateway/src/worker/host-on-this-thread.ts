@@ -26,6 +26,7 @@ export async function hostOnThisThread(
   const plane = await runDataPlane({
     ...options,
     worker: 0,
+    workers: 1,
     life: 0,
     isPortShared: false,
     cells,

@@ -8,7 +8,7 @@ import { createServedHosts } from "../accept/served-hosts.ts";
 import { SlowBodyWatch } from "../accept/slow-body-watch.ts";
 import type { Readiness } from "../admin/readiness.ts";
 import { DataPlaneArrivals } from "../arrivals.ts";
-import type { GatewayConfig } from "../config/schema.ts";
+import type { GatewayConfig, UpstreamConfig } from "../config/schema.ts";
 import { createIdentifier, type OpenPasswords } from "../identify/create-identifier.ts";
 import { createRecorder } from "../record/create-recorder.ts";
 import { createIdentifiers } from "../record/identifiers.ts";
@@ -25,6 +25,8 @@ export interface DataPlaneOptions {
   readonly config: GatewayConfig;
   /** Position among the workers, from 0. */
   readonly worker: number;
+  /** How many workers share the caps of connections to upstreams. */
+  readonly workers: number;
   /** Rises with every start of a worker; keeps connection numbers of two lives apart. */
   readonly life: number;
   /** Where to listen. */
@@ -87,7 +89,7 @@ export async function runDataPlane(options: DataPlaneOptions): Promise<RunningDa
   const upstreams = new Map(
     Object.entries(config.upstreams).map(([name, upstream]) => [
       name,
-      createUpstream(name, upstream, clock),
+      createUpstream(name, shareOf(upstream, options.workers), clock),
     ]),
   );
   parts.defer(() => upstreams.forEach((upstream) => upstream.close()));
@@ -176,6 +178,19 @@ export async function runDataPlane(options: DataPlaneOptions): Promise<RunningDa
       listener.cut();
       await owned.disposeAsync();
     },
+  };
+}
+
+/**
+ * A worker's part of an upstream's caps. Divided, not counted together: connections that one worker keeps idle
+ * would otherwise hold places that another one's requests wait for.
+ */
+function shareOf(upstream: UpstreamConfig, workers: number): UpstreamConfig {
+  const { maxConnections, maxQueued } = upstream;
+  return {
+    ...upstream,
+    maxConnections: Math.max(1, Math.floor(maxConnections / workers)),
+    maxQueued: Math.floor(maxQueued / workers),
   };
 }
 

@@ -199,6 +199,7 @@ export class Supervisor implements AsyncDisposable {
     const workerData: WorkerInit = {
       config,
       worker: seat.worker,
+      workers: this.#seats.length,
       life,
       port,
       viaName,

@@ -5,6 +5,7 @@ import type { GatewayConfig } from "../config/schema.ts";
 export interface WorkerInit {
   readonly config: GatewayConfig;
   readonly worker: number;
+  readonly workers: number;
   readonly life: number;
   readonly port: number;
   readonly viaName: string;

@@ -51,6 +51,7 @@ const openPasswords = remotePasswords({ bus, issuers: init.passwordIssuers, cloc
 const plane = await runDataPlane({
   config,
   worker: init.worker,
+  workers: init.workers,
   life: init.life,
   port: init.port,
   isPortShared: true,
