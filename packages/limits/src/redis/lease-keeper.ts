@@ -116,12 +116,12 @@ export class LeaseKeeper {
       const answer = await this.#store.ask(account.tag, [ask], FETCH_BUDGET_MS);
       const [heard] = answer.keys;
       account.hear(heard!, need, sentAtMs);
-      if (heard!.status === STATUS.unknown) this.learning++;
       if (heard!.granted > 0) {
         this.granted++;
         account.accept(seq, heard!.granted, sentAtMs, LEASE_TTL_MS);
       }
-      if (heard!.granted < want) account.denyAtLeast(sentAtMs + LEAST_GAP_MS);
+      if (heard!.status === STATUS.unknown) this.learning++;
+      else if (heard!.granted < want) account.denyAtLeast(sentAtMs + LEAST_GAP_MS);
       this.watch(account);
     } catch (error) {
       // Nothing is known of what was granted: it expires by itself.
