@@ -15,6 +15,7 @@ import {
   gatewayStopped,
   listenerOpened,
 } from "./record/events.ts";
+import { openPenalties } from "./penalty/open-penalties.ts";
 import { openLogDestination } from "./record/log-destination.ts";
 import { createLogger, type Log } from "./record/logger.ts";
 import { createMetrics } from "./record/metrics.ts";
@@ -167,7 +168,9 @@ class RunningGateway implements Gateway {
     const random = this.#random;
     const config = this.#config;
     const viaName = `tidegate-${random.bytes(6).toString("hex")}`;
-    const shared = { config, viaName, log, clock, random, limitSnapshot };
+    const penalties = openPenalties({ config, log, clock, random });
+    if (penalties !== undefined) this.#parts.use(penalties);
+    const shared = { config, viaName, log, clock, random, limitSnapshot, penalties };
     const workers =
       config.threads === "auto"
         ? Math.min(availableParallelism(), MOST_AUTOMATIC_WORKERS)

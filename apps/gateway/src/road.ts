@@ -12,13 +12,14 @@ import { refuseWith } from "./judge/refusal.ts";
 import { beginPolicies } from "./judge/session.ts";
 import { VERDICT, type Verdict } from "./judge/verdict.ts";
 import type { Stage } from "./judge/policy.ts";
+import type { PenaltyGate } from "./penalty/penalty-gate.ts";
 import type { Visit } from "./visit.ts";
 
 /**
  * The one order of judging, for requests and handshakes alike; messages walk its last steps in the relay.
  *
  * 1 shape, host, canonical path (`accept/`) · 2 route and method · 3 address limits · 4 other sites ·
- * 5 credential · 8 scope and level · 9 the principal's limits · 10 body · then forward or relay.
+ * 5 credential · 7 penalty box · 8 scope and level · 9 the principal's limits · 10 body · then forward or relay.
  */
 export interface Road {
   /**
@@ -35,6 +36,7 @@ export function createRoad({
   allowedOrigins,
   viaName,
   clock,
+  penalties,
 }: {
   table: RouteTable;
   identifier: Identifier;
@@ -43,13 +45,16 @@ export function createRoad({
   viaName: string;
   /** Its wall time is what the age of a sign-in is measured against. */
   clock: Clock;
+  /** Undefined: nobody is ever boxed. */
+  penalties?: PenaltyGate | undefined;
 }): Road {
   return {
     walk(visit, oddities) {
       const route = findRoute(visit, oddities);
       if (route === undefined) return verdictOf(visit);
       visit.enter(route);
-      return chain(passStage(visit, route, "address"), () => identifyCaller(visit, route));
+      const verdict = chain(passStage(visit, route, "address"), () => identifyCaller(visit, route));
+      return penalties === undefined ? verdict : countRefusal(penalties, visit, verdict);
     },
   };
 
@@ -85,7 +90,7 @@ export function createRoad({
     return identity.then((found) => afterIdentity(visit, route, found));
   }
 
-  /** Steps 8 to 10. */
+  /** Steps 7 to 10. */
   function afterIdentity(
     visit: Visit,
     route: Route,
@@ -95,14 +100,37 @@ export function createRoad({
     if (identity === undefined || session === undefined) return verdictOf(visit);
     visit.identity = identity;
     session.principal = identity.principal;
+    if (penalties?.refuses(identity.principal, visit.peer, refusal) === true)
+      return verdictOf(visit);
+    const epoch = penalties?.epoch;
     if (!checkLevel({ route, principal: identity.principal, nowMs: clock.wallMs() }, refusal))
       return verdictOf(visit);
     return chain(passStage(visit, route, "principal"), () =>
       chain(checkBody(visit, route), () =>
-        chain(passStage(visit, route, "capacity"), () => admit(visit)),
+        chain(passStage(visit, route, "capacity"), () => {
+          // Boxed while this call waited: an older answer does not count any more.
+          const isStale = penalties !== undefined && penalties.epoch !== epoch;
+          return isStale && penalties.refuses(identity.principal, visit.peer, refusal)
+            ? verdictOf(visit)
+            : admit(visit);
+        }),
       ),
     );
   }
+}
+
+/** What a limit refused may come to a strike. */
+function countRefusal(
+  penalties: PenaltyGate,
+  visit: Visit,
+  verdict: Verdict | Promise<Verdict>,
+): Verdict | Promise<Verdict> {
+  if (verdict === VERDICT.throttle) penalties.refused(visit);
+  if (!(verdict instanceof Promise)) return verdict;
+  return verdict.then((waited) => {
+    if (waited === VERDICT.throttle) penalties.refused(visit);
+    return waited;
+  });
 }
 
 function admit(visit: Visit): Verdict {

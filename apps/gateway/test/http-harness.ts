@@ -28,6 +28,7 @@ export interface GatewayOptions {
   readonly listen?: GatewayConfigInput["listen"];
   readonly limits?: GatewayConfigInput["limits"];
   readonly identity?: GatewayConfigInput["identity"];
+  readonly penalty?: GatewayConfigInput["penalty"];
   readonly drainTimeoutMs?: number;
   /** Default: everything on this thread. */
   readonly threads?: number;
@@ -62,6 +63,7 @@ export async function startGateway(options: GatewayOptions): Promise<GatewayUnde
       threads: options.threads ?? 0,
       dataFolder: options.dataFolder ?? folder.file("data"),
       identity: options.identity ?? {},
+      penalty: options.penalty,
       upstreams: { service: { targets: [...options.targets], ...options.upstream } },
       limits: options.limits ?? [],
       routes: (options.routes ?? [{ path: "/**" }]).map((route) => ({

@@ -105,6 +105,16 @@ export const configSchema = z.strictObject({
     .describe(
       'Limits that hold on every route, beside the route\'s own. Only `per: "address"` and `per: "route"`.',
     ),
+  penalty: z
+    .strictObject({
+      maxCallers: count(64, 1_000_000, 65_536).describe(
+        "Callers that are remembered at once, in memory and on disk. When they are all in use nobody is let out: further addresses are boxed with the network around them, other callers not at all.",
+      ),
+    })
+    .optional()
+    .describe(
+      "The penalty box: who goes on over a limit of their own (more than 3 × the limit and 30 refusals within its window) is refused everywhere for 30 s, and twice as long each time until an hour; one strike is forgotten per hour. Survives a restart. Default: nobody is boxed. `{}` switches it on.",
+    ),
   routes: z
     .array(routeSchema)
     .min(1)

@@ -6,6 +6,7 @@ import { authenticateFields } from "../identify/authenticate-fields.ts";
 import { addLimitFields, violatedPolicies } from "../judge/limit-fields.ts";
 import type { LimitDetail } from "../judge/limit-policy.ts";
 import { REASON, REASON_BY_CODE, type ReasonKind } from "../judge/reason.ts";
+import type { PenaltyDetail } from "../penalty/penalty-gate.ts";
 import type { Visit } from "../visit.ts";
 import { faultProblem, refusalProblem, type ProblemAnswer } from "./problem.ts";
 
@@ -37,6 +38,8 @@ export function refusalAnswer(visit: Visit, { typeBase, random }: AnswerContext)
     const seconds = toRetryAfterSeconds(refused.report, random);
     if (seconds !== undefined) fields.push("Retry-After", String(seconds));
   } else if (needsRetryAfter(kind)) {
+    if (refusal.reason === REASON.penalised)
+      Object.assign(members, refusal.detail as PenaltyDetail);
     fields.push("Retry-After", retryAfter(refusal.retryAfterMs, random));
   }
   if (route !== undefined && session !== undefined && call !== undefined) {

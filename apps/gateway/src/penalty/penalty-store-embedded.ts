@@ -19,6 +19,8 @@ export interface EmbeddedPenaltyOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly maxPenalties?: number;
+  /** Told of each new penalty, once it is written down. */
+  readonly onPenalty?: (entry: PenaltyEntry) => void;
   /** Told when what is forgotten could not be removed from the file; nothing else depends on it. */
   readonly onFailure?: (error: Error) => void;
 }
@@ -40,6 +42,7 @@ export class EmbeddedPenalties extends PenaltyTable implements PenaltyStore, Dis
   readonly #journal: PenaltyJournal;
   readonly #ledger: PenaltyLedger;
   readonly #writer: PenaltyTableWriter;
+  readonly #onPenalty: EmbeddedPenaltyOptions["onPenalty"];
   readonly #onFailure: ((error: Error) => void) | undefined;
   #sweepTimer: Timer;
   #sweptMs = Number.NEGATIVE_INFINITY;
@@ -53,6 +56,7 @@ export class EmbeddedPenalties extends PenaltyTable implements PenaltyStore, Dis
     super(createPenaltyMemory({ maxPenalties: most, secret: random.bytes(32), clock }), clock);
     this.#clock = clock;
     this.#journal = journal;
+    this.#onPenalty = options.onPenalty;
     this.#onFailure = options.onFailure;
     this.#ledger = new PenaltyLedger(maxPenalties);
     this.#writer = new PenaltyTableWriter(this.memory);
@@ -75,7 +79,9 @@ export class EmbeddedPenalties extends PenaltyTable implements PenaltyStore, Dis
       if (penalty === undefined) this.#writer.drop(changed);
       else this.#writer.put(changed, penalty);
     this.#journal.write(struck.changes);
-    return { outcome: "boxed", entry: toEntry(struck.key, struck.penalty, nowMs) };
+    const entry = toEntry(struck.key, struck.penalty, nowMs);
+    this.#onPenalty?.(entry);
+    return { outcome: "boxed", entry };
   }
 
   async lift(key: string): Promise<boolean> {

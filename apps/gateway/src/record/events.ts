@@ -2,6 +2,7 @@
 // and levels stand in one place. None of them throws. `docs/log.md` lists them.
 
 import type { FaultName } from "../fault.ts";
+import type { PenaltyEntry } from "../penalty/penalty-store.ts";
 import type { Log } from "./logger.ts";
 
 /** A port accepts connections. */
@@ -109,6 +110,16 @@ export function adminRefused(
   fields: { readonly status: number; readonly reason: string; readonly address: string },
 ): void {
   log.event("warn", "admin.refused", fields);
+}
+
+/** Somebody was put into the penalty box: who, for going on over which limit, and until when. */
+export function penaltyBegan(log: Log, { key, strikes, reason, untilMs }: PenaltyEntry): void {
+  log.event("warn", "penalty.began", { caller: key, strikes, limit: reason, untilMs });
+}
+
+/** A penalty could not be written down or shared; it holds until this process or worker ends. */
+export function penaltyFailed(log: Log, fields: { readonly error: Error }): void {
+  log.event("error", "penalty.failed", fields);
 }
 
 /** A defect of ours: something threw that no step of the road expects. The error id is what the client was told. */

@@ -1,5 +1,6 @@
 import { createLimiter, type EmbeddedLimiter, type LimitDefinition } from "@tidegate/limits";
 import type { Metrics } from "../record/metrics.ts";
+import type { Penalties } from "../penalty/open-penalties.ts";
 import type { DataPlaneHost } from "./data-plane-host.ts";
 import { runDataPlane, type DataPlaneOptions } from "./run-data-plane.ts";
 import { CELL, createWorkerCells } from "./worker-cells.ts";
@@ -8,6 +9,7 @@ import { CELL, createWorkerCells } from "./worker-cells.ts";
 export async function hostOnThisThread(
   options: Pick<DataPlaneOptions, "config" | "port" | "viaName" | "log" | "clock" | "random"> & {
     readonly metrics: Metrics;
+    readonly penalties?: Penalties | undefined;
     readonly limitSnapshot: Uint8Array | undefined;
   },
 ): Promise<DataPlaneHost> {
@@ -25,6 +27,7 @@ export async function hostOnThisThread(
   };
   const plane = await runDataPlane({
     ...options,
+    penalties: options.penalties?.gate(),
     worker: 0,
     workers: 1,
     life: 0,

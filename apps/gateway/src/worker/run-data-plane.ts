@@ -10,6 +10,7 @@ import type { Readiness } from "../admin/readiness.ts";
 import { DataPlaneArrivals } from "../arrivals.ts";
 import type { GatewayConfig, UpstreamConfig } from "../config/schema.ts";
 import { createIdentifier, type OpenPasswords } from "../identify/create-identifier.ts";
+import type { PenaltyGate } from "../penalty/penalty-gate.ts";
 import { createRecorder } from "../record/create-recorder.ts";
 import { createIdentifiers } from "../record/identifiers.ts";
 import type { Log } from "../record/logger.ts";
@@ -39,6 +40,8 @@ export interface DataPlaneOptions {
   readonly createLimiter: (definitions: readonly LimitDefinition[]) => EmbeddedLimiter;
   /** Who checks passwords; undefined when this thread does so itself. */
   readonly openPasswords?: OpenPasswords | undefined;
+  /** Undefined when nobody is ever boxed. */
+  readonly penalties?: PenaltyGate | undefined;
   readonly metrics: Metrics;
   readonly log: Log;
   readonly clock: Clock;
@@ -139,6 +142,7 @@ export async function runDataPlane(options: DataPlaneOptions): Promise<RunningDa
         allowedOrigins: new Set([origin]),
         viaName,
         clock,
+        penalties: options.penalties,
       }),
       servedHosts,
       ownEndpoints: createOwnEndpoints({ readiness, jwks: () => keys.jwks }),

@@ -13,6 +13,7 @@ import {
 import type { PasswordVerifier } from "@tidegate/auth";
 import type { Readiness } from "../admin/readiness.ts";
 import type { GatewayConfig } from "../config/schema.ts";
+import type { Penalties, PenaltyInit } from "../penalty/open-penalties.ts";
 import { workerFailed, workerStarted } from "../record/events.ts";
 import type { Log } from "../record/logger.ts";
 import type { MetricBlock } from "../record/metric-memory.ts";
@@ -42,6 +43,7 @@ interface Seat {
   thread: Worker | undefined;
   bus: Bus | undefined;
   lockOwner: LockOwner | undefined;
+  penalties: PenaltyInit | undefined;
   startedMs: number;
   shortLives: number;
   isReady: boolean;
@@ -63,6 +65,7 @@ export interface SupervisorOptions {
   readonly passwords: ReadonlyMap<string, PasswordVerifier>;
   /** What limits had spent when the gateway last stopped. */
   readonly limitSnapshot: Uint8Array | undefined;
+  readonly penalties?: Penalties | undefined;
   /** Takes lines of workers. */
   readonly log: Log;
   readonly clock: Clock;
@@ -191,11 +194,12 @@ export class Supervisor implements AsyncDisposable {
   }
 
   #begin(seat: Seat): Promise<void> {
-    const { config, port, viaName, clock, log, passwords } = this.#options;
+    const { config, port, viaName, clock, log, passwords, penalties } = this.#options;
     const life = ++this.#lives;
     const memory = this.#limiterMemory;
     const lockOwner = memory === undefined ? undefined : beginLockOwner(memory, seat.worker + 1);
     seat.lockOwner = lockOwner;
+    seat.penalties = penalties?.begin(seat.worker);
     const workerData: WorkerInit = {
       config,
       worker: seat.worker,
@@ -205,6 +209,7 @@ export class Supervisor implements AsyncDisposable {
       viaName,
       cells: this.#cells.buffer,
       limits: memory === undefined || lockOwner === undefined ? undefined : { memory, lockOwner },
+      penalties: seat.penalties,
       passwordIssuers: Object.fromEntries(
         [...passwords].map(([name, { issuer }]) => [name, issuer]),
       ),
@@ -230,6 +235,7 @@ export class Supervisor implements AsyncDisposable {
       log: (chunk) => log.line(Buffer.from(chunk as Uint8Array).toString("utf8")),
       "metric-blocks": (blocks) => void seat.blocks.push(...(blocks as MetricBlock[])),
       readiness: (parts) => void (seat.readiness = parts as readonly Readiness[]),
+      ...penalties?.answers,
       password: (question) => this.#checkPassword(question as PasswordQuestion),
     });
     thread.on("error", (error) => {
@@ -251,6 +257,8 @@ export class Supervisor implements AsyncDisposable {
     const memory = this.#limiterMemory;
     if (memory !== undefined && seat.lockOwner !== undefined) endLockOwner(memory, seat.lockOwner);
     seat.lockOwner = undefined;
+    if (seat.penalties !== undefined) this.#options.penalties?.end(seat.penalties);
+    seat.penalties = undefined;
     seat.thread = undefined;
     seat.bus = undefined;
     seat.isReady = false;
@@ -304,6 +312,7 @@ function createSeat(worker: number): Seat {
     thread: undefined,
     bus: undefined,
     lockOwner: undefined,
+    penalties: undefined,
     startedMs: 0,
     shortLives: 0,
     isReady: false,

@@ -1,5 +1,6 @@
 import type { LimiterMemory, LockOwner } from "@tidegate/limits";
 import type { GatewayConfig } from "../config/schema.ts";
+import type { PenaltyInit } from "../penalty/open-penalties.ts";
 
 /** What a worker is born with; everything in it can be copied or shared between threads. */
 export interface WorkerInit {
@@ -12,6 +13,8 @@ export interface WorkerInit {
   readonly cells: SharedArrayBuffer;
   /** Undefined when the configuration has no limit. */
   readonly limits: { readonly memory: LimiterMemory; readonly lockOwner: LockOwner } | undefined;
+  /** Undefined when the configuration has no penalties. */
+  readonly penalties: PenaltyInit | undefined;
   /** Issuers of the users files, by name. */
   readonly passwordIssuers: Readonly<Record<string, string>>;
 }

@@ -6,6 +6,7 @@ import { systemClock, systemRandom } from "@tidegate/clock";
 import { attachLimiter } from "@tidegate/limits";
 import { deepFreeze } from "../config/frozen.ts";
 import { openLogDestination } from "../record/log-destination.ts";
+import { joinPenalties } from "../penalty/open-penalties.ts";
 import { createLogger } from "../record/logger.ts";
 import { createMetrics } from "../record/metrics.ts";
 import { Bus } from "./bus.ts";
@@ -62,6 +63,7 @@ const plane = await runDataPlane({
     return attachLimiter({ ...init.limits, clock });
   },
   openPasswords,
+  penalties: init.penalties && joinPenalties({ config, init: init.penalties, bus, log, clock }),
   metrics,
   log,
   clock,

@@ -1,0 +1,104 @@
+import { join } from "node:path";
+import type { Clock, Random } from "@tidegate/clock";
+import {
+  attachLimiter,
+  beginLockOwner,
+  createLimiter,
+  createLimiterMemory,
+  DEFAULT_RESERVATION_MS,
+  endLockOwner,
+  type LimitDefinition,
+  type Limiter,
+  type LimiterMemory,
+  type LockOwner,
+} from "@tidegate/limits";
+import type { GatewayConfig } from "../config/schema.ts";
+import { penaltyBegan, penaltyFailed } from "../record/events.ts";
+import type { Log } from "../record/logger.ts";
+import { limitDefinitionsOf } from "../route/compile-routes.ts";
+import { DenialCounts, denialDefinitionsOf } from "./denial-counts.ts";
+import { PenaltyGate } from "./penalty-gate.ts";
+import type { PenaltyStore } from "./penalty-store.ts";
+import { EmbeddedPenalties } from "./penalty-store-embedded.ts";
+import { penaltyAnswers, RemotePenalties, type PenaltyBus } from "./penalty-store-remote.ts";
+import type { PenaltyMemory } from "./penalty-table.ts";
+
+/** What a worker needs of the penalties; can be sent to it. */
+export interface PenaltyInit {
+  readonly memory: PenaltyMemory;
+  readonly denials: { readonly memory: LimiterMemory; readonly lockOwner: LockOwner };
+}
+
+/** The main thread's side: owns the store, and lets every thread have a gate. */
+export interface Penalties extends AsyncDisposable {
+  readonly store: PenaltyStore;
+  /** For a data plane on this thread. */
+  gate(): PenaltyGate;
+  /** For the next life of a worker. @param worker position from 0 */
+  begin(worker: number): PenaltyInit;
+  /** The life is over: what its thread still locks comes free. */
+  end(init: PenaltyInit): void;
+  /** What workers ask. */
+  readonly answers: ReturnType<typeof penaltyAnswers>;
+}
+
+interface Means {
+  readonly config: GatewayConfig;
+  readonly log: Log;
+  readonly clock: Clock;
+}
+
+/** @returns undefined when the configuration has no penalties @throws {Error} when their file cannot be used */
+export function openPenalties(means: Means & { readonly random: Random }): Penalties | undefined {
+  const { config, log, clock, random } = means;
+  if (config.penalty === undefined) return undefined;
+  const store = new EmbeddedPenalties({
+    file: join(config.dataFolder, "penalties.sqlite"),
+    clock,
+    random,
+    maxPenalties: config.penalty.maxCallers,
+    onPenalty: (entry) => penaltyBegan(log, entry),
+    onFailure: (error) => penaltyFailed(log, { error }),
+  });
+  const definitions = denialDefinitionsOf(limitDefinitionsOf(config));
+  let memory: LimiterMemory | undefined;
+  return {
+    store,
+    answers: penaltyAnswers(store),
+    gate: () => createGate(means, store, () => createLimiter({ definitions, random })),
+    begin(worker) {
+      memory ??= createLimiterMemory({
+        definitions,
+        random,
+        reservationMs: DEFAULT_RESERVATION_MS,
+      });
+      const lockOwner = beginLockOwner(memory, worker + 1);
+      return { memory: store.memory, denials: { memory, lockOwner } };
+    },
+    end: ({ denials }) => endLockOwner(denials.memory, denials.lockOwner),
+    async [Symbol.asyncDispose]() {
+      store[Symbol.dispose]();
+    },
+  };
+}
+
+/** A worker's gate over what the main thread sent. */
+export function joinPenalties(
+  means: Means & { readonly init: PenaltyInit; readonly bus: PenaltyBus },
+): PenaltyGate {
+  const { init, bus, clock } = means;
+  const store = new RemotePenalties(init.memory, bus, clock);
+  return createGate(means, store, () => attachLimiter(init.denials));
+}
+
+function createGate(
+  { config, log, clock }: Means,
+  store: PenaltyStore,
+  openLimiter: () => Limiter,
+): PenaltyGate {
+  const limits: readonly LimitDefinition[] = limitDefinitionsOf(config);
+  const denials = new DenialCounts(limits, openLimiter());
+  const failed = (error: unknown): void =>
+    penaltyFailed(log, { error: error instanceof Error ? error : new Error(String(error)) });
+  return new PenaltyGate({ store, denials, clock, failed });
+}

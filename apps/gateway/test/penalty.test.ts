@@ -1,0 +1,183 @@
+// The penalty box as clients meet it: who goes on over a limit of their own is refused for a while, and nobody else.
+
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { setUser } from "@tidegate/auth";
+import { systemRandom } from "@tidegate/clock";
+import { startUpstream, tempFolder, waitFor } from "@tidegate/testkit";
+import {
+  fastClock,
+  get,
+  readProblem,
+  startGateway,
+  type GatewayUnderTest,
+} from "./http-harness.ts";
+
+type Routes = NonNullable<Parameters<typeof startGateway>[0]["routes"]>;
+
+const window = (per: "user" | "address" | "route" | "connection", limit = 1) =>
+  ({ kind: "window", limit, seconds: 600, per }) as const;
+
+let folder: Awaited<ReturnType<typeof tempFolder>>;
+before(async () => {
+  folder = await tempFolder();
+  for (const user of ["ada", "bob"])
+    await setUser({
+      path: folder.file("users.json"),
+      fileName: "people",
+      user,
+      password: "a good long password",
+      scopes: [],
+      random: systemRandom,
+    });
+});
+after(() => folder[Symbol.asyncDispose]());
+
+async function open(
+  options: Omit<Parameters<typeof startGateway>[0], "targets">,
+): Promise<{ gateway: GatewayUnderTest } & AsyncDisposable> {
+  await using parts = new AsyncDisposableStack();
+  const upstream = parts.use(await startUpstream());
+  const gateway = parts.use(
+    await startGateway({
+      targets: [upstream.url],
+      penalty: {},
+      identity: { people: { kind: "users-file", file: folder.file("users.json") } },
+      ...options,
+    }),
+  );
+  const owned = parts.move();
+  return { gateway, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
+const close = "Connection: close";
+const as = (user: string): string =>
+  `Authorization: Basic ${Buffer.from(`${user}:a good long password`).toString("base64")}`;
+
+/** Statuses of so many requests, each over a connection of its own. */
+async function flood(gateway: GatewayUnderTest, bytes: string, count: number): Promise<number[]> {
+  const statuses: number[] = [];
+  for (let left = count; left > 0; left -= 10) {
+    const asked = Array.from({ length: Math.min(10, left) }, () => gateway.ask(bytes));
+    statuses.push(...(await Promise.all(asked)).map(({ status }) => status));
+  }
+  return statuses;
+}
+
+async function typeOf(gateway: GatewayUnderTest, bytes: string): Promise<string> {
+  const answer = await gateway.ask(bytes);
+  if (answer.status === 200) return "admitted";
+  return readProblem(answer).type.split("/").at(-1) as string;
+}
+
+const BOXED = "abnormal-usage-detected";
+
+for (const threads of [0, 2]) {
+  describe(`penalties over ${threads} workers`, () => {
+    const two: Routes = [
+      { path: "/limited/**", limits: [window("address")] },
+      { path: "/free/**" },
+      { path: "/people/**", auth: { by: ["people"] }, limits: [window("user")] },
+      { path: "/more/**", auth: { by: ["people"] } },
+    ];
+
+    test("more than 30 refusals are a strike, counted over all workers, and refuse the address everywhere", async () => {
+      await using parts = await open({ threads, routes: two });
+      const { gateway } = parts;
+      const limited = get("/limited/1", [close]);
+      const statuses = await flood(gateway, limited, 31);
+      assert.equal(statuses.filter((status) => status === 200).length, 1);
+      assert.equal(await typeOf(gateway, get("/free/1", [close])), "admitted");
+      await gateway.ask(limited);
+      await gateway.loggedAtLeast("penalty.began", 1);
+
+      const answers = await Promise.all(
+        Array.from({ length: 20 }, () => gateway.ask(get("/free/1", [close]))),
+      );
+      for (const answer of answers) {
+        assert.equal(answer.status, 429);
+        const problem = readProblem(answer);
+        assert.equal(problem.type.split("/").at(-1), BOXED);
+        assert.equal(problem["strikes"], 1);
+        assert.equal(problem["reauthenticationRequired"], false);
+        const seconds = Number(answer.field("retry-after"));
+        assert.ok(seconds >= 25 && seconds <= 40, `${seconds} s`);
+      }
+      // Who proves who they are is not the address.
+      assert.equal(await typeOf(gateway, get("/more/1", [as("ada"), close])), "admitted");
+      const [line] = await gateway.logged("penalty.began");
+      assert.equal(line?.["caller"], '["address","127.0.0.1"]');
+      assert.equal(line?.["strikes"], 1);
+    });
+
+    test("a person is boxed from any route, and the other person at the same address is not", async () => {
+      await using parts = await open({ threads, routes: two });
+      const { gateway } = parts;
+      const statuses = await flood(gateway, get("/people/1", [as("ada"), close]), 40);
+      assert.equal(statuses.filter((status) => status === 200).length, 1);
+      await gateway.loggedAtLeast("penalty.began", 1);
+      const answer = await gateway.ask(get("/more/1", [as("ada"), close]));
+      assert.equal(answer.status, 429);
+      assert.equal(readProblem(answer)["reauthenticationRequired"], true);
+      assert.equal(await typeOf(gateway, get("/more/1", [as("bob"), close])), "admitted");
+      assert.equal(await typeOf(gateway, get("/free/1", [close])), "admitted");
+    });
+  });
+}
+
+describe("penalties", () => {
+  test("nobody is boxed by being named: refused credentials of a name count for nobody", async () => {
+    await using parts = await open({
+      routes: [{ path: "/**", auth: { by: ["people"] }, limits: [window("address", 10)] }],
+    });
+    const { gateway } = parts;
+    const forged = `Authorization: Basic ${Buffer.from("ada:wrong").toString("base64")}`;
+    await flood(gateway, get("/", [forged, close]), 9);
+    assert.equal(await typeOf(gateway, get("/", [as("ada"), close])), "admitted");
+    await flood(gateway, get("/", [forged, close]), 60);
+    assert.equal((await gateway.logged("penalty.began")).length, 0);
+  });
+
+  test("budgets that others use up too, and shapes that are refused, never strike", async () => {
+    await using parts = await open({
+      routes: [
+        { path: "/shared/**", limits: [window("route")] },
+        { path: "/connection/**", limits: [window("connection")] },
+        { path: "/free/**", maxBodyBytes: 1 },
+      ],
+    });
+    const { gateway } = parts;
+    await flood(gateway, get("/shared/1", [close]), 60);
+    await using client = await gateway.connect();
+    await client.write(get("/connection/1").repeat(60));
+    await flood(gateway, get("/unknown", [close]), 60);
+    await flood(gateway, get("/free/%2e%2e%2f", [close]), 60);
+    assert.equal(await typeOf(gateway, get("/free/1", [close])), "admitted");
+    assert.equal((await gateway.logged("penalty.began")).length, 0);
+  });
+
+  test("off unless configured", async () => {
+    await using parts = await open({
+      penalty: undefined,
+      routes: [{ path: "/limited/**", limits: [window("address")] }, { path: "/free/**" }],
+    });
+    await flood(parts.gateway, get("/limited/1", [close]), 80);
+    assert.equal(await typeOf(parts.gateway, get("/free/1", [close])), "admitted");
+  });
+
+  test("the box opens by itself; what was refused before does not count a second time", async () => {
+    const clock = fastClock(60);
+    await using parts = await open({
+      clock,
+      routes: [{ path: "/limited/**", limits: [window("address")] }, { path: "/free/**" }],
+    });
+    const { gateway } = parts;
+    await flood(gateway, get("/limited/1", [close]), 40);
+    await gateway.loggedAtLeast("penalty.began", 1);
+    const free = (): Promise<string> => typeOf(gateway, get("/free/1", [close]));
+    await waitFor(async () => (await free()) === "admitted", { what: "the end of the penalty" });
+    await flood(gateway, get("/limited/1", [close]), 5);
+    assert.equal(await free(), "admitted");
+    assert.equal((await gateway.logged("penalty.began")).length, 1);
+  });
+});
