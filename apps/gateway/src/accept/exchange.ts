@@ -4,7 +4,7 @@ import type { RequestHead } from "./request-head.ts";
 
 /**
  * The seam between a protocol and the road. Behind it a request is its head and two streams, so that
- * HTTP/1.1, HTTP/2 and leaner accept paths serve the same road. Implementation: `http1-exchange.ts`.
+ * HTTP/1.1 and HTTP/2 serve the same road. Implementation for HTTP/1: `http1-listener.ts`.
  */
 export interface Exchange {
   readonly head: RequestHead;

@@ -1,130 +1,147 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
+import { STATUS_CODES } from "node:http";
 import type { AnswerListener, AnswerWriter } from "./exchange.ts";
+import { flushSoon } from "../write-batch.ts";
 import type { Http1Body } from "./http1-body.ts";
-import { LINGER_BYTES, LINGER_MS, type Http1Connection } from "./http1-connection.ts";
+
+/** What an answer asks of its connection. */
+export interface AnswerSink {
+  readonly isGone: boolean;
+  /** Whether the client has not taken what was written before. */
+  readonly isSlow: boolean;
+  /** Whether this answer must be the connection's last. */
+  readonly endsAfterAnswer: boolean;
+  /** What every answer says of the time and of the connection's life, as field lines with the empty line. */
+  readonly tailOfKept: string;
+  readonly tailOfLast: string;
+  dateLine(): string;
+  /** Latin-1 text, for the kernel at once. @returns false when the client is slow */
+  writeText(text: string): boolean;
+  /** Text, bytes, text in one go. @returns false when the client is slow */
+  writeAround(before: string, bytes: Buffer, after: string): boolean;
+  /** The head of a last answer is about to leave: nothing behind the running request is looked at any more. */
+  close(): void;
+  /** Calls `late` unless the connection got on within `waitMs`. */
+  expectWithin(waitMs: number, late: () => void): void;
+  /** The answer is written. @param isLast whether our side ends with it */
+  finished(isLast: boolean): void;
+  destroy(): void;
+  /** Ends the connection so that what was sent cannot pass for whole. */
+  reset(): void;
+}
 
 /** An upload that has no more than this to come is read to its end, and the connection kept. */
 const SMALL_REST_BYTES = 65_536;
+/** How long, and for how many bytes, we go on reading after a last answer, so that the client gets to see it. */
+export const LINGER_MS = 1_000;
+export const LINGER_BYTES = 1_048_576;
+/** Up to here a body's bytes join the text before them, so that one system call carries both. */
+const JOINED_BYTES = 8_192;
 
-/** A body no longer than this, when it comes in one piece, leaves with its head in one string: one buffer, one write. */
-const SMALL_BODY_BYTES = 8_192;
-
-/** Writes an answer of HTTP/1 through the platform's response. */
+/**
+ * Writes one answer of HTTP/1. Head and first bytes gather until the turn of the event loop is over, and leave with
+ * one write; nothing waits longer (server-sent events, long polls).
+ */
 export class Http1Answer implements AnswerWriter {
   listener: AnswerListener | undefined;
   isHeadSent = false;
-  readonly #request: IncomingMessage;
-  readonly #response: ServerResponse;
+  readonly #connection: AnswerSink;
   readonly #body: Http1Body;
-  readonly #connection: Http1Connection;
-  /** How long a finished answer may take to leave (slow reader). */
-  readonly #flushTimeoutMs: number;
+  readonly #isHeadRequest: boolean;
+  readonly #isHttp10: boolean;
+  /** Latin-1; what was written and has not left. Bounded by a head, `JOINED_BYTES` and the frame of a chunk. */
+  #text = "";
+  #isBatched = false;
   #hasBody = true;
-  #isLast = false;
+  #isChunked = false;
+  #isLast: boolean;
   #isUntilClose = false;
   #isEnded = false;
+  /** Whether everything was handed to the connection. */
+  isFinished = false;
   #isGone = false;
-  #hasWritten = false;
-  #bodyBytes = 0;
-  /** The whole of a small body, between `write` and the `end` that follows in the same turn. */
-  #whole: Buffer | undefined;
-  #listensForDrain = false;
 
   constructor(
-    request: IncomingMessage,
-    response: ServerResponse,
-    {
-      body,
-      connection,
-      flushTimeoutMs,
-    }: { body: Http1Body; connection: Http1Connection; flushTimeoutMs: number },
+    connection: AnswerSink,
+    request: { method: string; httpVersion: string; keepsAlive: boolean },
+    body: Http1Body,
   ) {
-    this.#request = request;
-    this.#response = response;
-    this.#body = body;
     this.#connection = connection;
-    this.#flushTimeoutMs = flushTimeoutMs;
-    response.on("close", this.#onClose);
+    this.#body = body;
+    this.#isHeadRequest = request.method === "HEAD";
+    this.#isHttp10 = request.httpVersion === "1.0";
+    this.#isLast = !request.keepsAlive;
   }
 
   inform(status: number, fields: readonly string[]): void {
-    if (this.#request.httpVersionMinor === 0 || this.isHeadSent || this.#response.destroyed) return;
-    this.#response.writeInformation(status, fields as string[]);
+    if (this.#isHttp10 || this.isHeadSent || this.#connection.isGone) return;
+    this.#connection.writeText(`${statusLine(status)}${fieldLines(fields)}\r\n`);
   }
 
   head(status: number, fields: readonly string[], bodyBytes: number): void {
     this.isHeadSent = true;
-    if (this.#response.destroyed) return;
-    const isBodiless = this.#request.method === "HEAD" || status === 204 || status === 304;
-    const isHttp10 = this.#request.httpVersionMinor === 0;
+    const connection = this.#connection;
+    if (connection.isGone) return;
+    const isBodiless = this.#isHeadRequest || status === 204 || status === 304;
     this.#hasBody = !isBodiless && bodyBytes !== 0;
-    this.#bodyBytes = bodyBytes;
-    const isChunked = this.#hasBody && bodyBytes < 0 && !isHttp10;
-    this.#isUntilClose = this.#hasBody && bodyBytes < 0 && isHttp10;
-    const list = isChunked ? (fields as string[]) : withoutTrailerField(fields);
-    if (bodyBytes >= 0 && status !== 204) list.push("Content-Length", String(bodyBytes));
+    this.#isChunked = this.#hasBody && bodyBytes < 0 && !this.#isHttp10;
+    this.#isUntilClose = this.#hasBody && bodyBytes < 0 && this.#isHttp10;
+    let text = statusLine(status) + fieldLines(fields, this.#isChunked);
+    if (!hasDate(fields)) text += connection.dateLine();
+    if (bodyBytes >= 0 && status !== 204) text += `Content-Length: ${bodyBytes}\r\n`;
+    else if (this.#isChunked) text += "Transfer-Encoding: chunked\r\n";
     if (!this.#body.isDone && !this.#body.endsWithin(SMALL_REST_BYTES)) this.#isLast = true;
-    if (this.#connection.endsAfterAnswer) this.#isLast = true;
-    if (this.#isLast) {
-      list.push("Connection", "close");
-      this.#connection.close();
-    }
-    this.#response.writeHead(status, list);
-    // The head usually leaves together with the body's first bytes; when none came in the same turn it must
-    // not wait for them (server-sent events, long polls).
-    if (this.#hasBody) queueMicrotask(this.#flushHead);
+    if (this.#isUntilClose || connection.endsAfterAnswer) this.#isLast = true;
+    if (this.#isLast) connection.close();
+    this.#gather(text + (this.#isLast ? connection.tailOfLast : connection.tailOfKept));
   }
 
   write(bytes: Buffer): boolean {
-    this.#hasWritten = true;
-    if (!this.#hasBody || this.#response.destroyed) return true;
-    if (bytes.length === this.#bodyBytes && bytes.length <= SMALL_BODY_BYTES) {
-      this.#whole = bytes;
-      return true;
+    if (!this.#hasBody || bytes.length === 0 || this.#connection.isGone) return true;
+    const before = this.#isChunked ? `${bytes.length.toString(16)}\r\n` : "";
+    const after = this.#isChunked ? "\r\n" : "";
+    if (bytes.length > JOINED_BYTES || this.#text.length > JOINED_BYTES) {
+      const text = this.#text + before;
+      this.#text = "";
+      return this.#connection.writeAround(text, bytes, after);
     }
-    const isTaken = this.#response.write(bytes);
-    if (!isTaken && !this.#listensForDrain) {
-      this.#listensForDrain = true;
-      this.#response.on("drain", () => this.listener?.clientDrained());
-    }
-    return isTaken;
+    this.#gather(before + bytes.toString("latin1") + after);
+    return !this.#connection.isSlow;
   }
 
   end(trailers: readonly string[]): void {
     if (this.#isEnded) return;
     this.#isEnded = true;
-    const response = this.#response;
     const connection = this.#connection;
-    if (response.destroyed) return;
-    if (trailers.length > 0 && response.chunkedEncoding) response.addTrailers(toPairs(trailers));
-    if (this.#body.isDone || this.#body.awaitsContinue) {
+    if (connection.isGone) return;
+    if (this.#isChunked) this.#gather(`0\r\n${fieldLines(trailers)}\r\n`);
+    const body = this.#body;
+    if (body.isDone || body.awaitsContinue) {
       this.#finish();
     } else if (this.#isLast) {
-      this.#writeWhole();
-      response.flushHeaders();
+      this.#flush();
       // A client in the middle of an upload gets to read our answer before the connection ends.
       connection.expectWithin(LINGER_MS, this.#finish);
-      this.#body.discard(LINGER_BYTES, this.#finish);
+      body.discard(LINGER_BYTES, this.#finish);
     } else {
-      connection.expectWithin(LINGER_MS, () => {
-        if (!this.#request.complete) connection.socket.destroy();
-      });
-      this.#body.discard(SMALL_REST_BYTES, () => undefined);
-      this.#writeWhole();
-      response.end();
+      this.#flush();
+      connection.expectWithin(LINGER_MS, () => connection.destroy());
+      body.discard(SMALL_REST_BYTES, this.#finish);
     }
   }
 
   destroy(): void {
     this.#isEnded = true;
+    this.#text = "";
     // Only a reset tells a client of HTTP/1.0 that a body which lasts until the close is not whole.
-    if (this.isHeadSent && this.#isUntilClose) this.#connection.socket.resetAndDestroy();
-    else this.#response.destroy();
+    if (this.isHeadSent && this.#isUntilClose) this.#connection.reset();
+    else this.#connection.destroy();
   }
 
   closeAfter(): void {
     this.#isLast = true;
   }
+
+  // The connection's side.
 
   /**
    * The rest of the request is not HTTP. Who works on it stops; an answer that is whole still leaves.
@@ -132,57 +149,91 @@ export class Http1Answer implements AnswerWriter {
    */
   giveUpBody(): boolean {
     if (this.#isEnded) {
+      this.#isLast = true;
+      this.#connection.close();
       this.#finish();
       return false;
     }
     this.#isEnded = true;
-    this.#tellGone();
-    if (this.isHeadSent) this.#connection.socket.destroy();
+    this.gone();
+    if (this.isHeadSent) this.#connection.destroy();
     return !this.isHeadSent;
   }
 
-  #writeWhole(): void {
-    if (this.#whole !== undefined) this.#response.write(this.#whole);
-    this.#whole = undefined;
+  /** The client takes bytes again. */
+  drained(): void {
+    this.listener?.clientDrained();
   }
 
-  #finish = (): void => {
-    if (this.#response.writableEnded || this.#response.destroyed) return;
-    this.#connection.expectWithin(this.#flushTimeoutMs, () => this.#connection.socket.destroy());
-    const whole = this.#whole;
-    if (whole === undefined) this.#response.end();
-    else this.#response.end(whole.toString("latin1"), "latin1");
-  };
-
-  #onClose = (): void => {
-    if (!this.#response.writableFinished) this.#tellGone();
-    this.#connection.answered();
-  };
-
-  #tellGone(): void {
-    if (this.#isGone) return;
+  /** The client went away before the answer left. */
+  gone(): void {
+    if (this.#isGone || this.isFinished) return;
     this.#isGone = true;
     this.listener?.clientGone();
   }
 
-  #flushHead = (): void => {
-    if (!this.#hasWritten && !this.#isEnded && !this.#response.destroyed)
-      this.#response.flushHeaders();
+  #gather(text: string): void {
+    if (!this.#isBatched) {
+      this.#isBatched = true;
+      flushSoon(this);
+    }
+    this.#text += text;
+  }
+
+  flushBatch(): void {
+    this.#isBatched = false;
+    this.#flush();
+  }
+
+  #flush = (): void => {
+    const text = this.#text;
+    if (text === "" || this.#connection.isGone) return;
+    this.#text = "";
+    this.#connection.writeText(text);
+    if (this.isFinished) this.#connection.finished(this.#isLast);
+  };
+
+  #finish = (): void => {
+    if (this.isFinished || this.#connection.isGone) return;
+    this.isFinished = true;
+    if (this.#text === "") this.#connection.finished(this.#isLast);
   };
 }
 
-function toPairs(list: readonly string[]): [string, string][] {
-  const pairs: [string, string][] = [];
-  for (let at = 0; at + 1 < list.length; at += 2)
-    pairs.push([list[at] as string, list[at + 1] as string]);
-  return pairs;
+const statusLines = new Map<number, string>();
+
+function statusLine(status: number): string {
+  let line = statusLines.get(status);
+  if (line === undefined) {
+    line = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? "Unknown"}\r\n`;
+    // At most as many as there are three-digit numbers.
+    statusLines.set(status, line);
+  }
+  return line;
 }
 
-// Only chunked bodies have trailers, and the platform refuses to announce them for others.
-function withoutTrailerField(fields: readonly string[]): string[] {
-  const isNamed = (at: number): boolean =>
-    (fields[at - (at % 2)] as string).toLowerCase() === "trailer";
-  for (let at = 0; at < fields.length; at += 2)
-    if (isNamed(at)) return fields.filter((_, position) => !isNamed(position));
-  return fields as string[];
+// Whatever could end a line would let a value write fields of its own (response splitting). Everything that comes from
+// outside was checked on its way in; a mistake in between must end here.
+const NEVER_IN_FIELDS = /[^\t\x20-\x7e\x80-\xff]/;
+
+/** @param keepsTrailer only chunked bodies have trailers, so only they may announce them */
+function fieldLines(fields: readonly string[], keepsTrailer = true): string {
+  let text = "";
+  for (let at = 0; at + 1 < fields.length; at += 2) {
+    const name = fields[at] as string;
+    if (!keepsTrailer && name.length === 7 && name.toLowerCase() === "trailer") continue;
+    const line = `${name}: ${fields[at + 1]}`;
+    if (NEVER_IN_FIELDS.test(line))
+      throw new Error(`Cannot write the field ${name}: a character that may not be there`);
+    text += `${line}\r\n`;
+  }
+  return text;
+}
+
+function hasDate(fields: readonly string[]): boolean {
+  for (let at = 0; at < fields.length; at += 2) {
+    const name = fields[at] as string;
+    if (name.length === 4 && name.toLowerCase() === "date") return true;
+  }
+  return false;
 }

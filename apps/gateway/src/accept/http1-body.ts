@@ -1,42 +1,51 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
 import type { BodySink, RequestBody } from "./exchange.ts";
 
-/** A request body of HTTP/1. Knows whether the body came whole, which decides what may be told upstream. */
+/** What a body asks of its connection. */
+export interface BodySource {
+  /** The client waits for leave to send its body. */
+  sayContinue(): void;
+  /** From now on, or again, the body is taken; what was held back comes first. */
+  bodyTaken(): void;
+  /** The body is not taken for now: nothing more may be read from the client. */
+  bodyPaused(): void;
+}
+
+/** A request's body. Knows whether it came whole, which decides what may be told upstream. */
 export class Http1Body implements RequestBody {
   readonly declaredBytes: number;
   /** Written by this class, read by the slow-body watch. */
   receivedBytes = 0;
   isPaused = false;
   isDone: boolean;
-  readonly #request: IncomingMessage;
-  readonly #response: ServerResponse;
+  readonly #source: BodySource | undefined;
   #sink: BodySink | undefined;
   #mustContinue: boolean;
-  #isStarted = false;
 
-  constructor(
-    request: IncomingMessage,
-    response: ServerResponse,
-    { declaredBytes, mustContinue }: { declaredBytes: number; mustContinue: boolean },
-  ) {
-    this.#request = request;
-    this.#response = response;
+  constructor(source: BodySource | undefined, declaredBytes: number, mustContinue: boolean) {
+    this.#source = source;
     this.declaredBytes = declaredBytes;
     this.#mustContinue = mustContinue;
     this.isDone = declaredBytes === 0;
   }
 
+  /** Whether bytes may be delivered now. */
+  get isTaken(): boolean {
+    return this.#sink !== undefined && !this.isPaused;
+  }
+
   start(sink: BodySink): void {
-    this.#sink = sink;
-    if (this.declaredBytes === 0) {
-      sink.bodyEnded([]);
+    if (this.isDone) {
+      if (this.declaredBytes === 0) sink.bodyEnded([]);
+      else sink.bodyFailed();
       return;
     }
-    this.#listen();
+    this.#sink = sink;
     if (this.#mustContinue) {
       this.#mustContinue = false;
-      this.#response.writeContinue();
+      // RFC 9110 §10.1.1: who has begun to send needs no leave any more.
+      if (this.receivedBytes === 0) this.#source?.sayContinue();
     }
+    this.#source?.bodyTaken();
   }
 
   /** Whether the client waits for a 100 that was not sent; it may then never send the body. */
@@ -54,13 +63,15 @@ export class Http1Body implements RequestBody {
   }
 
   pause(): void {
+    if (this.isPaused || this.isDone) return;
     this.isPaused = true;
-    this.#request.pause();
+    this.#source?.bodyPaused();
   }
 
   resume(): void {
+    if (!this.isPaused) return;
     this.isPaused = false;
-    this.#request.resume();
+    if (!this.isDone) this.#source?.bodyTaken();
   }
 
   /**
@@ -69,7 +80,7 @@ export class Http1Body implements RequestBody {
    * @param done called once, when the body has ended in whatever way or `maxBytes` came
    */
   discard(maxBytes: number, done: () => void): void {
-    if (this.isDone || this.#request.destroyed) {
+    if (this.isDone) {
       done();
       return;
     }
@@ -88,38 +99,29 @@ export class Http1Body implements RequestBody {
       bodyEnded: finish,
       bodyFailed: finish,
     };
-    if (!this.#isStarted) this.#listen();
-    this.resume();
+    this.isPaused = false;
+    this.#source?.bodyTaken();
   }
 
-  #listen(): void {
-    this.#isStarted = true;
-    const request = this.#request;
-    request.on("data", this.#onData);
-    request.on("end", this.#onEnd);
-    request.on("error", this.#onFail);
-    request.on("close", this.#onFail);
-  }
+  // The connection's side.
 
-  #onData = (bytes: Buffer): void => {
+  received(bytes: Buffer): void {
     this.receivedBytes += bytes.length;
     this.#sink?.bodyChunk(bytes);
-  };
+  }
 
-  #onEnd = (): void => {
-    if (this.isDone) return;
-    // `end` also comes after an abort in some orders of events; only `complete` says the body is whole.
-    if (!this.#request.complete) {
-      this.#onFail();
-      return;
-    }
+  ended(trailers: readonly string[]): void {
     this.isDone = true;
-    this.#sink?.bodyEnded(this.#request.rawTrailers);
-  };
+    this.#sink?.bodyEnded(trailers);
+  }
 
-  #onFail = (): void => {
+  /** The client went away or broke the framing. */
+  failed(): void {
     if (this.isDone) return;
     this.isDone = true;
     this.#sink?.bodyFailed();
-  };
+  }
 }
+
+/** The body of every request that has none. */
+export const NO_BODY = new Http1Body(undefined, 0, false);

@@ -126,6 +126,31 @@ describe("Http1Listener", () => {
     second.answer.destroy();
   });
 
+  test("many small pieces for a client that does not read are stopped, and go on when it reads", async () => {
+    await using served = await startListener();
+    await using client = await rawConnection(served.port);
+    await client.write(REQUEST);
+    const { answer } = await served.exchangeAt(0);
+    client.pause();
+    let drained = 0;
+    answer.listener = { clientDrained: () => void drained++, clientGone() {} };
+    answer.head(200, [], -1);
+    const piece = Buffer.alloc(4_096, "x");
+    let written = 0;
+    // The kernel's buffers on both sides take some megabytes; what we hold above them is bounded.
+    while (written < 64 * 1_048_576) {
+      written += piece.length;
+      if (!answer.write(piece)) break;
+      await turn();
+    }
+    assert.ok(written < 64 * 1_048_576, "nothing stopped the writer");
+    assert.equal(drained, 0);
+    client.resume();
+    await waitFor(() => drained > 0, { what: "the client to be drained" });
+    answer.end([]);
+    assert.equal((await readAnswer(client)).body.length, written);
+  });
+
   test("a refused upload is read on while the client still sends, so that it gets to see why", async () => {
     await using served = await startListener();
     await using client = await rawConnection(served.port);

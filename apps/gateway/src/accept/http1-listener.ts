@@ -1,19 +1,20 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo, Socket } from "node:net";
-import type { Duplex } from "node:stream";
+import { createServer, type AddressInfo, type Server, type Socket } from "node:net";
 import { Deadlines, systemClock, type Clock } from "@tidegate/clock";
 import { addressKey } from "@tidegate/limits";
-import { REASON, type ReasonCode } from "../judge/reason.ts";
-import type { Peer } from "../judge/call.ts";
 import type { GatewayConfig } from "../config/schema.ts";
+import type { Peer } from "../judge/call.ts";
+import { REASON, type ReasonCode } from "../judge/reason.ts";
 import type { ClientAddress } from "./client-address.ts";
 import { toCanonicalAddress } from "./client-address.ts";
+import { createHttpDate } from "./http-date.ts";
 import type { Exchange, UpgradeExchange } from "./exchange.ts";
-import { Http1Answer } from "./http1-answer.ts";
-import { Http1Body } from "./http1-body.ts";
-import { Http1Connection, type ConnectionOwner, type Turn } from "./http1-connection.ts";
 import { inspectRequest, type Inspected } from "./inspect-request.ts";
-import { explainParserError } from "./parser-error.ts";
+import type { Flaw } from "./request-line.ts";
+import type { ParsedHead } from "./request-parser.ts";
+import type { ConnectionOwner, Turn } from "./turn.ts";
+import { Http1Answer } from "./http1-answer.ts";
+import { NO_BODY, Http1Body } from "./http1-body.ts";
+import { Http1Connection } from "./http1-connection.ts";
 
 /** What the listener hands over. Nothing of the platform's HTTP types passes this seam. */
 export interface Arrivals {
@@ -58,108 +59,68 @@ export interface Http1Listener extends AsyncDisposable {
 /** How late an expiry on a client connection may be noticed. */
 const DEADLINE_TICK_MS = 250;
 
-export function createHttp1Listener({
-  listen,
-  servedHosts,
-  clientAddress,
-  arrivals,
-  connections,
-  firstConnectionNumber,
-  clock = systemClock,
-}: {
-  listen: GatewayConfig["listen"];
-  servedHosts: ReadonlySet<string>;
-  clientAddress: ClientAddress;
-  arrivals: Arrivals;
-  connections: ConnectionCount;
+export interface Http1ListenerOptions {
+  readonly listen: GatewayConfig["listen"];
+  readonly servedHosts: ReadonlySet<string>;
+  readonly clientAddress: ClientAddress;
+  readonly arrivals: Arrivals;
+  readonly connections: ConnectionCount;
   /** Connections are numbered from here; no two connections of the process share a number. */
-  firstConnectionNumber: number;
-  clock?: Clock;
-}): Http1Listener {
-  return new NodeHttp1Listener({
-    listen,
-    servedHosts,
-    clientAddress,
-    arrivals,
-    connections,
-    firstConnectionNumber,
-    clock,
-  });
+  readonly firstConnectionNumber: number;
+  readonly clock?: Clock;
 }
 
-class NodeHttp1Listener implements Http1Listener, ConnectionOwner {
-  readonly #listen: GatewayConfig["listen"];
-  readonly #servedHosts: ReadonlySet<string>;
+/** The public listener: plain sockets and a parser of our own; `decisions/009-accept-path.md` says why. */
+export function createHttp1Listener(options: Http1ListenerOptions): Http1Listener {
+  return new SocketHttp1Listener(options);
+}
+
+class SocketHttp1Listener implements Http1Listener, ConnectionOwner {
+  readonly headerTimeoutMs: number;
+  readonly idleTimeoutMs: number;
+  readonly maxHeaderBytes: number;
+  readonly tailOfKept: string;
+  isDraining = false;
+  readonly #host: string;
+  readonly #inspection: { maxTargetBytes: number; servedHosts: ReadonlySet<string> };
   readonly #clientAddress: ClientAddress;
   readonly #arrivals: Arrivals;
   readonly #clock: Clock;
   readonly #deadlines: Deadlines;
   readonly #server: Server;
+  readonly #httpDate: () => string;
   /** Bounded by `listen.maxConnections`; an entry leaves with its connection. */
-  readonly #connections = new Map<Duplex, Http1Connection>();
+  readonly #connections = new Set<Http1Connection>();
   readonly #count: ConnectionCount;
   #lastConnectionNumber: number;
   /** Connections on which an answer is owed. */
   #busyCount = 0;
   #whenIdle: (() => void) | undefined;
-  /** The request that just asked for an upgrade it cannot have. Written and read within one turn of the parser. */
-  #refusedUpgrade: IncomingMessage | undefined;
-  isDraining = false;
+  #date = "";
+  #dateLine = "";
 
-  constructor({
-    listen,
-    servedHosts,
-    clientAddress,
-    arrivals,
-    connections,
-    firstConnectionNumber,
-    clock,
-  }: {
-    listen: GatewayConfig["listen"];
-    servedHosts: ReadonlySet<string>;
-    clientAddress: ClientAddress;
-    arrivals: Arrivals;
-    connections: ConnectionCount;
-    firstConnectionNumber: number;
-    clock: Clock;
-  }) {
-    this.#listen = listen;
-    this.#servedHosts = servedHosts;
-    this.#clientAddress = clientAddress;
-    this.#arrivals = arrivals;
-    this.#count = connections;
-    this.#lastConnectionNumber = firstConnectionNumber;
+  constructor(options: Http1ListenerOptions) {
+    const { listen, servedHosts, clock = systemClock } = options;
+    this.#host = listen.host;
+    this.headerTimeoutMs = listen.headerTimeoutMs;
+    this.idleTimeoutMs = listen.idleTimeoutMs;
+    this.maxHeaderBytes = listen.maxHeaderBytes;
+    // Clients that know when we let go do not send a request into a connection that just ended.
+    const keptSeconds = Math.floor(listen.idleTimeoutMs / 1_000);
+    this.tailOfKept = `Connection: keep-alive\r\nKeep-Alive: timeout=${keptSeconds}\r\n\r\n`;
+    this.#inspection = { maxTargetBytes: listen.maxTargetBytes, servedHosts };
+    this.#clientAddress = options.clientAddress;
+    this.#arrivals = options.arrivals;
+    this.#count = options.connections;
+    this.#lastConnectionNumber = options.firstConnectionNumber;
     this.#clock = clock;
-    this.#deadlines = new Deadlines(clock, DEADLINE_TICK_MS);
-    this.#server = createServer({
-      insecureHTTPParser: false,
-      maxHeaderSize: listen.maxHeaderBytes,
-      headersTimeout: listen.headerTimeoutMs,
-      // Uploads are bounded by their rate and not by their length in time; see slow-body-watch.ts.
-      requestTimeout: 0,
-      keepAliveTimeout: listen.idleTimeoutMs,
-      connectionsCheckingInterval: Math.min(1_000, listen.headerTimeoutMs),
-      noDelay: true,
-      // We refuse a missing Host ourselves, with a problem document.
-      requireHostHeader: false,
-      shouldUpgradeCallback: (request) => this.#shouldUpgrade(request),
-    });
-    this.#server.maxHeadersCount = 0; // bounded by maxHeaderSize; a count would cut fields off in silence
+    this.#deadlines = new Deadlines(clock, Math.min(DEADLINE_TICK_MS, listen.headerTimeoutMs));
+    this.#httpDate = createHttpDate(clock);
+    this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) =>
+      this.#connected(socket),
+    );
     // A connection that could not be accepted (out of descriptors) is that connection's loss, not the process's.
     this.#server.on("error", () => undefined);
-    this.#server.on("connection", (socket: Socket) => this.#connected(socket));
-    this.#server.on("request", (request, response) => this.#requested(request, response, false));
-    this.#server.on("checkContinue", (request, response) =>
-      this.#requested(request, response, true),
-    );
-    this.#server.on("checkExpectation", (request, response) =>
-      this.#requested(request, response, false),
-    );
-    this.#server.on("upgrade", (request, _socket, early) => this.#upgraded(request, early));
-    this.#server.on("connect", (request) => this.#connectAsked(request));
-    this.#server.on("clientError", (error: NodeJS.ErrnoException, socket) =>
-      this.#broken(error, socket),
-    );
   }
 
   get connectionCount(): number {
@@ -175,7 +136,7 @@ class NodeHttp1Listener implements Http1Listener, ConnectionOwner {
   }): Promise<number> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.#server.once("error", reject);
-    this.#server.listen({ port, host: this.#listen.host, reusePort: isShared }, resolve);
+    this.#server.listen({ port, host: this.#host, reusePort: isShared }, resolve);
     await promise;
     this.#server.off("error", reject);
     return (this.#server.address() as AddressInfo).port;
@@ -184,7 +145,7 @@ class NodeHttp1Listener implements Http1Listener, ConnectionOwner {
   drain(): Promise<void> {
     this.isDraining = true;
     this.#server.close();
-    this.#server.closeIdleConnections();
+    for (const connection of this.#connections) if (connection.isSilent) connection.destroy();
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#whenIdle = resolve;
     if (this.#busyCount === 0) resolve();
@@ -192,14 +153,21 @@ class NodeHttp1Listener implements Http1Listener, ConnectionOwner {
   }
 
   cut(): void {
-    this.#server.closeAllConnections();
-    // Upgraded connections are no longer the server's own.
-    for (const { socket } of this.#connections.values()) socket.destroy();
+    for (const connection of this.#connections) connection.destroy();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     void this.drain();
     this.cut();
+  }
+
+  dateLine(): string {
+    const date = this.#httpDate();
+    if (date !== this.#date) {
+      this.#date = date;
+      this.#dateLine = `Date: ${date}\r\n`;
+    }
+    return this.#dateLine;
   }
 
   began(): void {
@@ -211,25 +179,21 @@ class NodeHttp1Listener implements Http1Listener, ConnectionOwner {
     if (this.#busyCount === 0) this.#whenIdle?.();
   }
 
-  closed({ socket }: Http1Connection): void {
-    this.#connections.delete(socket);
+  closed(connection: Http1Connection): void {
+    this.#connections.delete(connection);
     this.#count.closed();
   }
 
-  serve(connection: Http1Connection, turn: Turn): void {
-    const { request, response, mustContinue } = turn;
-    const inspected = this.#inspect(request, turn.isRefusedUpgrade, connection.peer);
+  serve(connection: Http1Connection, { head, isRefusedUpgrade }: Turn): void {
+    const inspected = isRefusedUpgrade ? REFUSED_UPGRADE : this.#inspect(head, connection.peer);
     const isRefused = "reason" in inspected;
-    const declaredBytes = isRefused ? declaredLength(request) : inspected.head.bodyBytes;
-    const body = new Http1Body(request, response, { declaredBytes, mustContinue });
-    const answer = new Http1Answer(request, response, {
-      body,
-      connection,
-      flushTimeoutMs: this.#listen.idleTimeoutMs,
-    });
-    connection.answering(answer);
+    const mustContinue = !isRefused && inspected.head.expectsContinue;
+    const body =
+      head.bodyBytes === 0 ? NO_BODY : new Http1Body(connection, head.bodyBytes, mustContinue);
+    const answer = new Http1Answer(connection, head, body);
+    connection.answering(answer, body);
     if (isRefused) {
-      const arrival = { peer: connection.peer, method: request.method ?? "", closes: true };
+      const arrival = { peer: connection.peer, method: head.method, closes: true };
       this.#arrivals.refused({ ...arrival, ...inspected }, (status, fields, text) => {
         answer.closeAfter();
         const bytes = Buffer.from(text);
@@ -241,6 +205,46 @@ class NodeHttp1Listener implements Http1Listener, ConnectionOwner {
     }
     const peer = this.#peerOf(connection.peer, inspected.head.fields);
     this.#arrivals.request({ head: inspected.head, peer, body, answer }, inspected.oddities);
+  }
+
+  // What is not let through here stays an ordinary request, which is refused in its turn: a 101, or a refusal
+  // written past the answers still owed, would be taken for one of them (request smuggling by pipelining).
+  upgrades(connection: Http1Connection, head: ParsedHead, early: Buffer): boolean {
+    const { isFree } = connection;
+    if (head.method === "CONNECT") {
+      const detail = "CONNECT is not served";
+      // Answers still owed could not be told from ours.
+      if (isFree) this.#refuse(connection, { method: "CONNECT", ...MALFORMED, detail });
+      else connection.destroy();
+      return true;
+    }
+    const isWebSocket =
+      head.method === "GET" &&
+      head.httpVersion === "1.1" &&
+      head.upgrade?.trim().toLowerCase() === "websocket" &&
+      head.bodyBytes === 0;
+    if (!isFree || !isWebSocket) return false;
+    const inspected = this.#inspect(head, connection.peer);
+    if ("reason" in inspected) {
+      this.#refuse(connection, { method: head.method, ...inspected });
+      return true;
+    }
+    connection.release();
+    this.#arrivals.upgrade(
+      {
+        head: inspected.head,
+        peer: this.#peerOf(connection.peer, head.fields),
+        socket: connection.socket,
+        early,
+        refuse: (status, fields, text) => connection.refuseRaw(status, fields, text),
+      },
+      inspected.oddities,
+    );
+    return true;
+  }
+
+  refuseFlaw(connection: Http1Connection, flaw: Flaw): void {
+    this.#refuse(connection, { method: "", ...flaw });
   }
 
   #connected(socket: Socket): void {
@@ -257,85 +261,10 @@ class NodeHttp1Listener implements Http1Listener, ConnectionOwner {
       connectionNumber: ++this.#lastConnectionNumber,
     };
     const parts = { peer, owner: this, clock: this.#clock, deadlines: this.#deadlines };
-    this.#connections.set(socket, new Http1Connection(socket, parts));
+    this.#connections.add(new Http1Connection(socket, parts));
   }
 
-  #requested(request: IncomingMessage, response: ServerResponse, mustContinue: boolean): void {
-    const connection = this.#connections.get(request.socket);
-    if (connection === undefined) {
-      response.destroy();
-      return;
-    }
-    const isRefusedUpgrade = this.#refusedUpgrade === request;
-    this.#refusedUpgrade = undefined;
-    connection.take({ request, response, mustContinue, isRefusedUpgrade });
-  }
-
-  // What is not let through here stays an ordinary request, which is refused in its turn: a 101, or a refusal
-  // written past the answers still owed, would be taken for one of them (request smuggling by pipelining).
-  #shouldUpgrade(request: IncomingMessage): boolean {
-    const isFree = this.#connections.get(request.socket)?.isFree === true;
-    const isWebSocket =
-      request.method === "GET" &&
-      isHttp11(request) &&
-      joinFields(request.rawHeaders, "upgrade")?.trim().toLowerCase() === "websocket" &&
-      request.headers["transfer-encoding"] === undefined &&
-      Number(request.headers["content-length"] ?? 0) === 0;
-    if (isFree && isWebSocket) return true;
-    this.#refusedUpgrade = request;
-    return false;
-  }
-
-  #upgraded(request: IncomingMessage, early: Buffer): void {
-    const { socket } = request;
-    const connection = this.#connections.get(socket);
-    if (connection === undefined) {
-      socket.destroy();
-      return;
-    }
-    const inspected = this.#inspect(request, false, connection.peer);
-    if ("reason" in inspected) {
-      this.#refuseRaw(connection, { method: request.method ?? "", ...inspected });
-      return;
-    }
-    const { head } = inspected;
-    socket.pause();
-    this.#arrivals.upgrade(
-      {
-        head,
-        peer: this.#peerOf(connection.peer, head.fields),
-        socket,
-        early,
-        refuse: (status, fields, text) => connection.refuseRaw(status, fields, text),
-      },
-      inspected.oddities,
-    );
-  }
-
-  #connectAsked({ socket }: IncomingMessage): void {
-    const connection = this.#connections.get(socket);
-    // The parser has let go of the connection, so answers still owed could not be finished properly.
-    if (connection === undefined || !connection.isFree) {
-      socket.destroy();
-      return;
-    }
-    const detail = "CONNECT is not served";
-    this.#refuseRaw(connection, { method: "CONNECT", reason: REASON.malformed_request, detail });
-  }
-
-  #broken(error: NodeJS.ErrnoException, socket: Duplex): void {
-    const connection = this.#connections.get(socket);
-    const isRefusable = /^(?:HPE_|ERR_HTTP_)/.test(error.code ?? "");
-    if (connection === undefined || !isRefusable) {
-      socket.destroy();
-      return;
-    }
-    connection.broken(() =>
-      this.#refuseRaw(connection, { method: "", ...explainParserError(error) }),
-    );
-  }
-
-  #refuseRaw(
+  #refuse(
     connection: Http1Connection,
     refusal: { method: string; reason: ReasonCode; detail: string },
   ): void {
@@ -345,28 +274,9 @@ class NodeHttp1Listener implements Http1Listener, ConnectionOwner {
     );
   }
 
-  #inspect(request: IncomingMessage, isRefusedUpgrade: boolean, peer: Peer): Inspected {
-    const { method = "", url = "", rawHeaders } = request;
-    // The parser also reads 0.9 and 2.0 out of a request line, and would frame them as it likes.
-    const isHttp10 = request.httpVersionMajor === 1 && request.httpVersionMinor === 0;
-    if (!isHttp10 && !isHttp11(request))
-      return { reason: REASON.malformed_request, detail: "Only HTTP/1.1 and HTTP/1.0 are spoken" };
-    const inspected = inspectRequest(
-      {
-        method,
-        target: url,
-        httpVersion: isHttp10 ? "1.0" : "1.1",
-        fields: rawHeaders,
-        isEncrypted: this.#isEncrypted(peer, rawHeaders),
-      },
-      { maxTargetBytes: this.#listen.maxTargetBytes, servedHosts: this.#servedHosts },
-    );
-    if (!isRefusedUpgrade || "reason" in inspected) return inspected;
-    return {
-      reason: REASON.malformed_request,
-      detail:
-        "Only a GET without body, with nothing unanswered before it, is upgraded, and only to websocket",
-    };
+  #inspect({ method, target, httpVersion, fields }: ParsedHead, peer: Peer): Inspected {
+    const isEncrypted = this.#isEncrypted(peer, fields);
+    return inspectRequest({ method, target, httpVersion, fields, isEncrypted }, this.#inspection);
   }
 
   #peerOf(peer: Peer, fields: readonly string[]): Peer {
@@ -384,19 +294,16 @@ class NodeHttp1Listener implements Http1Listener, ConnectionOwner {
   }
 }
 
-function isHttp11(request: IncomingMessage): boolean {
-  return request.httpVersionMajor === 1 && request.httpVersionMinor === 1;
-}
+const MALFORMED = { reason: REASON.malformed_request };
+const REFUSED_UPGRADE = {
+  ...MALFORMED,
+  detail:
+    "Only a GET without body, with nothing unanswered before it, is upgraded, and only to websocket",
+};
 
 function joinFields(fields: readonly string[], name: string): string | undefined {
   const values: string[] = [];
   for (let at = 0; at + 1 < fields.length; at += 2)
     if ((fields[at] as string).toLowerCase() === name) values.push(fields[at + 1] as string);
   return values.length === 0 ? undefined : values.join(", ");
-}
-
-// Only to know whether bytes may follow a refused head.
-function declaredLength(request: IncomingMessage): number {
-  if (request.headers["transfer-encoding"] !== undefined) return -1;
-  return Number(request.headers["content-length"] ?? 0);
 }

@@ -2,6 +2,7 @@ import { connect, type Socket, type OnReadOpts } from "node:net";
 import type { Clock, Deadlines } from "@tidegate/clock";
 import { Fault, type FaultName } from "../fault.ts";
 import type { UpstreamConfig } from "../config/schema.ts";
+import { flushSoon } from "../write-batch.ts";
 import { AnswerParser, type AnswerHead } from "./answer-parser.ts";
 import type { Target } from "./upstream.ts";
 
@@ -122,7 +123,17 @@ export class UpstreamConnection {
         : nowMs + this.#config.totalTimeoutMs;
     this.#touch(nowMs);
     this.#parser.begin(this.#answers, isHeadRequest);
+    if (hasBody) {
+      this.#socket.write(head, "latin1");
+      return;
+    }
+    this.#socket.cork();
     this.#socket.write(head, "latin1");
+    flushSoon(this);
+  }
+
+  flushBatch(): void {
+    this.#socket.uncork();
   }
 
   /** @returns false when the upstream is slow: stop until `upstreamDrained` */
