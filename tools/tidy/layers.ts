@@ -7,8 +7,10 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "service-kit": ["clock", "auth"],
 };
 
-/** Doors besides a package's own: what loads a client that most users do not need. */
-const SIDE_DOORS: ReadonlySet<string> = new Set(["@tidegate/limits/redis"]);
+/** Doors besides a package's own: what loads or fits a library that most users do not have. */
+const SIDE_DOORS: ReadonlySet<string> = new Set(
+  ["redis", "fastify", "fetch", "socket.io", "ws"].map((door) => `@tidegate/limits/${door}`),
+);
 
 const SPECIFIER = /(?:\bfrom|\bimport)\s*\(?\s*["']([^"'\n]+)["']/g;
 

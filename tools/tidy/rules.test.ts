@@ -25,6 +25,9 @@ test("layerFindings() refuses every import against the direction", () => {
     ["apps/gateway/src/a.ts", "../../tasks/src/task.ts"],
     ["apps/gateway/src/a.ts", "../../../packages/wire/src/index.ts"],
     ["apps/gateway/src/a.ts", "@tidegate/wire/src/frame.ts"],
+    ["apps/gateway/src/a.ts", "@tidegate/limits/src/adapters/ws.ts"],
+    ["apps/gateway/src/a.ts", "@tidegate/wire/fastify"],
+    ["packages/wire/src/a.ts", "@tidegate/limits/fastify"],
     ["apps/gateway/src/a.ts", "@tidegate/testkit"],
     ["packages/wire/src/a.ts", "tidegate"],
     ["packages/wire/src/a.ts", "@tidegate/auth"],
@@ -48,6 +51,8 @@ test("layerFindings() lets through what the layers allow", () => {
     ["packages/service-kit/src/a.ts", "@tidegate/auth"],
     ["tools/start/a.ts", "tidegate"],
     ["bench/x/main.ts", "@tidegate/limits"],
+    ["apps/tasks/src/a.ts", "@tidegate/limits/fastify"],
+    ["packages/limits/examples/a.ts", "@tidegate/limits/socket.io"],
   ] as const;
   for (const [path, specifier] of good) assert.deepEqual(imports(path, specifier), [], path);
 });
