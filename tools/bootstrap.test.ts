@@ -10,8 +10,8 @@ const PLATFORM = `${process.platform}-${process.arch}`;
 // What it does is in `npm-plan`: `install`, `fail`, or `hang`.
 const NPM = `
   const fs = require("node:fs");
-  fs.appendFileSync("calls", process.argv.slice(2).join(" ") + "\\n");
   fs.writeFileSync("npm-pid", String(process.pid));
+  fs.appendFileSync("calls", process.argv.slice(2).join(" ") + "\\n");
   const plan = fs.readFileSync("npm-plan", "utf8");
   fs.rmSync("node_modules", { recursive: true, force: true });
   if (plan === "fail") { console.error("no network"); process.exit(1); }

@@ -1,3 +1,5 @@
+// Longer than 400 lines: one state machine; its states share every field, and calls between files would cost each frame.
+
 import { isUtf8 } from "node:buffer";
 import { isCloseCode } from "./close-code.ts";
 import { MAX_CONTROL_PAYLOAD_BYTES, MAX_HEADER_BYTES, OPCODE } from "./opcode.ts";
