@@ -5,7 +5,7 @@ import { describe, test } from "node:test";
 import { readAnswer, startUpstream, waitFor } from "@tidegate/testkit";
 import { get, readProblem, requestBytes, startGateway } from "./http-harness.ts";
 
-import { chunk, OK, problemOf, scripted } from "./scripted-upstream.ts";
+import { chunk, problemOf, scripted } from "./scripted-upstream.ts";
 
 describe("what is not whole", () => {
   test("a client that leaves cancels its request upstream", async () => {

@@ -285,7 +285,8 @@ describe("Expect: 100-continue", () => {
       );
       assert.equal(answer.field("connection"), "close");
       await client.ended();
-      assert.ok(!upstream.received(0).includes("abc"));
+      const behindHead = upstream.received(0).split("\r\n\r\n")[1];
+      assert.equal(behindHead, "");
     });
 
   test("an upstream that ignores it is not waited for for ever", async () => {

@@ -1,6 +1,8 @@
 // The penalty box as clients meet it: who goes on over a limit of their own is refused for a while, and nobody else.
 
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { setUser } from "@tidegate/auth";
 import { systemRandom } from "@tidegate/clock";
@@ -179,5 +181,86 @@ describe("penalties", () => {
     await flood(gateway, get("/limited/1", [close]), 5);
     assert.equal(await free(), "admitted");
     assert.equal((await gateway.logged("penalty.began")).length, 1);
+  });
+
+  test("an operator sees who is boxed and why, and lets them out of every worker by one command", async () => {
+    await using parts = await open({
+      threads: 2,
+      routes: [{ path: "/limited/**", limits: [window("address")] }, { path: "/free/**" }],
+    });
+    const { gateway } = parts;
+    const printed: string[] = [];
+    const complained: string[] = [];
+    const call = async (words: { action?: string; caller?: string }): Promise<number> => {
+      printed.length = 0;
+      return penaltiesCommand(
+        {
+          workingFolder: gateway.dataFolder,
+          environment: {},
+          print: (line) => void printed.push(line),
+          complain: (line) => void complained.push(line),
+          readSecret: () => Promise.reject(new Error("nothing is asked")),
+        },
+        {
+          action: words.action,
+          caller: words.caller,
+          file: undefined,
+          admin: gateway.adminUrl,
+          tokenFile: "admin-token",
+          isJson: false,
+        },
+      );
+    };
+    assert.equal(await call({}), 0);
+    assert.deepEqual(printed, ["Nobody has been boxed lately."]);
+    await flood(gateway, get("/limited/1", [close]), 40);
+    await gateway.loggedAtLeast("penalty.began", 1);
+    assert.equal(await call({ action: "list" }), 0);
+    const caller = '["address","127.0.0.1"]';
+    assert.match(printed[1] ?? "", /^\["address","127\.0\.0\.1"\] +1 +address-1-in-600s +20/);
+
+    assert.equal(await call({ action: "lift" }), 2);
+    assert.equal(await call({ action: "lift", caller: '["address","127.0.0.2"]' }), 1);
+    assert.equal(await call({ action: "lift", caller }), 0);
+    const statuses = await flood(gateway, get("/free/1", [close]), 20);
+    assert.deepEqual(new Set(statuses), new Set([200]));
+    assert.equal(await call({ action: "lift", caller }), 1);
+  });
+
+  test("lifting takes the admin token, and a command rather than a link", async () => {
+    await using parts = await open({ routes: [{ path: "/**" }] });
+    const { gateway } = parts;
+    const ask = (method: string, target: string, token: string) =>
+      fetch(new URL(target, gateway.adminUrl), {
+        method,
+        headers: { authorization: `Bearer ${token}` },
+      });
+    const token = (await readFile(join(gateway.dataFolder, "admin-token"), "utf8")).trim();
+    assert.equal((await ask("POST", "/penalties/lift?caller=x", "wrong")).status, 401);
+    assert.equal((await ask("GET", "/penalties", "wrong")).status, 401);
+    assert.equal((await ask("GET", "/penalties/lift?caller=x", token)).status, 405);
+    assert.equal((await ask("POST", "/penalties/lift", token)).status, 400);
+    assert.equal((await ask("POST", "/penalties/lift?caller=x&caller=y", token)).status, 400);
+    const answer = await ask("POST", "/penalties/lift?caller=x", token);
+    assert.deepEqual(await answer.json(), { lifted: false });
+    assert.deepEqual(await (await ask("GET", "/penalties", token)).json(), { penalties: [] });
+  });
+
+  test("a penalty outlives the gateway", async () => {
+    await using upstream = await startUpstream();
+    await using data = await tempFolder();
+    const options = {
+      targets: [upstream.url],
+      penalty: {},
+      dataFolder: data.file("data"),
+      routes: [{ path: "/limited/**", limits: [window("address")] }, { path: "/free/**" }],
+    };
+    {
+      await using gateway = await startGateway(options);
+      await flood(gateway, get("/limited/1", [close]), 40);
+      await gateway.loggedAtLeast("penalty.began", 1);
+    }
+    await using gateway = await startGateway(options);
+    assert.equal(await typeOf(gateway, get("/free/1", [close])), BOXED);
   });
 });
