@@ -285,7 +285,7 @@ describe("Expect: 100-continue", () => {
       );
       assert.equal(answer.field("connection"), "close");
       await client.ended();
-      const behindHead = upstream.received(0).split("\r\n\r\n")[1];
+      const behindHead = upstream.received(0).toString("latin1").split("\r\n\r\n")[1];
       assert.equal(behindHead, "");
     });
 
