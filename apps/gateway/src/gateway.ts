@@ -15,7 +15,7 @@ import {
   gatewayStopped,
   listenerOpened,
 } from "./record/events.ts";
-import { openPenalties } from "./penalty/open-penalties.ts";
+import { openPenalties, type Penalties } from "./penalty/open-penalties.ts";
 import { openLogDestination } from "./record/log-destination.ts";
 import { createLogger, type Log } from "./record/logger.ts";
 import { createMetrics } from "./record/metrics.ts";
@@ -135,7 +135,9 @@ class RunningGateway implements Gateway {
     // Made here, before any worker reads them.
     loadAssertionKeys({ folder: config.dataFolder, clock, random });
     const limitSnapshot = await takeLimitSnapshot(config.dataFolder);
-    const host = this.#parts.use(await this.#openHost(log, limitSnapshot));
+    const penalties = openPenalties({ config, log, clock, random });
+    if (penalties !== undefined) this.#parts.use(penalties);
+    const host = this.#parts.use(await this.#openHost(log, { limitSnapshot, penalties }));
     this.#host = host;
     const url = config.listen.publicUrl ?? `http://localhost:${host.port}`;
     listenerOpened(log, { listener: "public", url });
@@ -153,6 +155,7 @@ class RunningGateway implements Gateway {
           }),
         limitOverview: () => limitOverview(config, host.limits?.statistics()),
         readiness: () => this.#readiness(host),
+        penalties: penalties?.store,
         log,
         clock,
       }),
@@ -163,14 +166,15 @@ class RunningGateway implements Gateway {
     return { url, port: host.port, adminUrl };
   }
 
-  async #openHost(log: Log, limitSnapshot: Uint8Array | undefined): Promise<DataPlaneHost> {
+  async #openHost(
+    log: Log,
+    kept: { limitSnapshot: Uint8Array | undefined; penalties: Penalties | undefined },
+  ): Promise<DataPlaneHost> {
     const clock = this.#clock;
     const random = this.#random;
     const config = this.#config;
     const viaName = `tidegate-${random.bytes(6).toString("hex")}`;
-    const penalties = openPenalties({ config, log, clock, random });
-    if (penalties !== undefined) this.#parts.use(penalties);
-    const shared = { config, viaName, log, clock, random, limitSnapshot, penalties };
+    const shared = { config, viaName, log, clock, random, ...kept };
     const workers =
       config.threads === "auto"
         ? Math.min(availableParallelism(), MOST_AUTOMATIC_WORKERS)

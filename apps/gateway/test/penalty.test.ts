@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { setUser } from "@tidegate/auth";
 import { systemRandom } from "@tidegate/clock";
+import { penaltiesCommand } from "../src/cli/penalties-command.ts";
 import { startUpstream, tempFolder, waitFor } from "@tidegate/testkit";
 import {
   fastClock,

@@ -7,6 +7,8 @@ import type { Log } from "../record/logger.ts";
 import { jsonAnswer, problemAnswer, type AdminAnswer } from "./admin-answer.ts";
 import { createHostCheck } from "./admin-host.ts";
 import type { AdminToken } from "./admin-token.ts";
+import type { PenaltyStore } from "../penalty/penalty-store.ts";
+import { liftPenalty, listPenalties } from "./penalty-pages.ts";
 import { HEALTHY, toReadinessAnswer, type Readiness } from "./readiness.ts";
 
 /** What operators ask: metrics and health. Apart from the public listener, on loopback unless configured otherwise. */
@@ -42,6 +44,8 @@ export function createAdminListener(options: {
   /** What limits hold and have refused, as JSON. */
   readonly limitOverview: () => unknown;
   readonly readiness: () => readonly Readiness[];
+  /** Absent: nobody is ever boxed. */
+  readonly penalties?: PenaltyStore | undefined;
   readonly log: Log;
   readonly clock: Clock;
   /** For tests: shorter waits. */
@@ -76,12 +80,17 @@ export function createAdminListener(options: {
         },
       );
     }
+    // A command, so no page: a link or a cache must not do it.
+    if (path === "/penalties/lift") {
+      if (request.method === "POST") return await liftPenalty(options.penalties, request.url ?? "");
+      return problemAnswer(405, "method", "Only POST is served here", { allow: "POST" });
+    }
     const page = PAGES.get(path);
     if (page === undefined) return problemAnswer(404, "unknown-path", "Nothing is served here");
     if (request.method !== "GET" && request.method !== "HEAD") {
       return problemAnswer(405, "method", "Only GET is served here", { allow: "GET, HEAD" });
     }
-    return await page({ metrics, limitOverview, readiness });
+    return await page({ metrics, limitOverview, readiness, penalties: options.penalties });
   };
 
   const respond = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
@@ -153,6 +162,7 @@ export function createAdminListener(options: {
 }
 
 interface PageSources {
+  readonly penalties: PenaltyStore | undefined;
   readonly metrics: () => string | Promise<string>;
   readonly limitOverview: () => unknown;
   readonly readiness: () => readonly Readiness[];
@@ -163,6 +173,8 @@ const INDEX = {
   "/healthz": "whether the process is alive; needs no token",
   "/readyz": "whether every part can work, and which cannot; needs no token",
   "/metrics": "Prometheus metrics",
+  "/penalties": "who sits in the penalty box, or did lately",
+  "/penalties/lift?caller=…": "POST: lets a caller out, as the list names them",
   "/limits": "what limits hold and have refused, and proposals for those in shadow mode",
 };
 
@@ -178,6 +190,7 @@ const PAGES: ReadonlyMap<string, Page> = new Map<string, Page>([
       return jsonAnswer(status, body);
     },
   ],
+  ["/penalties", ({ penalties }) => listPenalties(penalties)],
   ["/limits", ({ limitOverview }) => jsonAnswer(200, `${JSON.stringify(limitOverview())}\n`)],
   [
     "/metrics",

@@ -110,6 +110,33 @@ export const COMMANDS = {
       ["tidegate limits suggest shop.yaml", "numbers to put in place of `shadow: true`"],
     ],
   },
+  penalties: {
+    positionals: ["[list|lift]", "[file]"],
+    options: {
+      caller: {
+        value: "<caller>",
+        summary: "With lift: whom to forgive, as list shows it.",
+      },
+      admin: {
+        value: "<url>",
+        summary: "Where the admin listener is. Default: as the configuration says.",
+      },
+      "token-file": {
+        value: "<file>",
+        summary: "The file of its token. Default: admin-token in the data folder.",
+      },
+      ...json,
+    },
+    summary: "Show who sits in the penalty box of a running gateway, or let them out.",
+    text: [
+      "`list` shows every caller with strikes: why, since when, until when; those boxed last first. `lift` forgives one of them everything at once, on every worker. It is the only way out for API keys and clients that are suspended.",
+      "Both ask the gateway that runs with this configuration, through its admin listener.",
+    ],
+    examples: [
+      ["tidegate penalties", "who is boxed, and who was lately"],
+      [`tidegate penalties lift --caller '["address","192.0.2.7"]'`, "lets one of them out"],
+    ],
+  },
   version: {
     positionals: [],
     options: json,

@@ -1,24 +1,16 @@
-import { readFile } from "node:fs/promises";
-import { join, resolve } from "node:path";
 import type { LimitOverview } from "../admin/limit-overview.ts";
 import { didYouMean } from "../config/did-you-mean.ts";
 import { firstLineOf } from "../config/config-error.ts";
-import { findConfigFile } from "../config/find-config-file.ts";
-import { loadConfig } from "../config/load-config.ts";
+import { adminPlaceOf, askAdmin, type AdminCall } from "./ask-admin.ts";
+import { table } from "./table.ts";
 import { EXIT, type ExitCode, type Terminal } from "./terminal.ts";
 
-export interface LimitsCall {
+export interface LimitsCall extends AdminCall {
   readonly action: string | undefined;
-  readonly file: string | undefined;
-  /** Where the admin listener is; undefined: as the configuration says. */
-  readonly admin: string | undefined;
-  /** The file its token is in; undefined: the one of the data folder. */
-  readonly tokenFile: string | undefined;
   readonly isJson: boolean;
 }
 
 const ACTIONS = ["list", "suggest"];
-const ANSWER_TIMEOUT_MS = 5_000;
 
 /**
  * Shows what the limits of a running gateway hold, or proposes numbers for those in shadow mode.
@@ -33,10 +25,10 @@ export async function limitsCommand(terminal: Terminal, call: LimitsCall): Promi
     );
     return EXIT.usage;
   }
-  const place = await placeOf(terminal, call);
+  const place = await adminPlaceOf(terminal, call);
   let limits: readonly LimitOverview[];
   try {
-    limits = await askLimits(place);
+    limits = (await askAdmin(place, "/limits")) as readonly LimitOverview[];
   } catch (error) {
     const reason = firstLineOf(error);
     if (isJson) terminal.print(JSON.stringify({ ok: false, error: reason }));
@@ -47,41 +39,6 @@ export async function limitsCommand(terminal: Terminal, call: LimitsCall): Promi
   else
     for (const line of action === "list" ? listed(limits) : suggested(limits)) terminal.print(line);
   return EXIT.fine;
-}
-
-interface Place {
-  readonly url: string;
-  readonly tokenFile: string;
-}
-
-async function placeOf(terminal: Terminal, { file, admin, tokenFile }: LimitsCall): Promise<Place> {
-  if (admin !== undefined && tokenFile !== undefined)
-    return { url: admin, tokenFile: resolve(terminal.workingFolder, tokenFile) };
-  const found = await findConfigFile(file, terminal.workingFolder);
-  const { config } = await loadConfig(found, { environment: terminal.environment });
-  const { host, port } = config.admin;
-  return {
-    url: admin ?? `http://${host.includes(":") ? `[${host}]` : host}:${port}`,
-    tokenFile: tokenFile ?? join(config.dataFolder, "admin-token"),
-  };
-}
-
-async function askLimits({ url, tokenFile }: Place): Promise<readonly LimitOverview[]> {
-  const token = (await readFile(tokenFile, "utf8")).trim();
-  let answer: Response;
-  try {
-    answer = await fetch(new URL("/limits", url), {
-      headers: { authorization: `Bearer ${token}` },
-      redirect: "error",
-      signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS),
-    });
-  } catch (cause) {
-    throw new Error(`Cannot reach the gateway's admin listener at ${url}: is it running?`, {
-      cause,
-    });
-  }
-  if (!answer.ok) throw new Error(`Cannot read the limits at ${url}: it answered ${answer.status}`);
-  return (await answer.json()) as readonly LimitOverview[];
 }
 
 function listed(limits: readonly LimitOverview[]): string[] {
@@ -130,16 +87,4 @@ function numbersOf(
     case "concurrency":
       return `limit ${definition.limit} at once`;
   }
-}
-
-function table(rows: readonly (readonly string[])[]): string[] {
-  const widths = (rows[0] ?? []).map((_, column) =>
-    Math.max(...rows.map((row) => row[column]?.length ?? 0)),
-  );
-  return rows.map((row) =>
-    row
-      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-      .join("  ")
-      .trimEnd(),
-  );
 }

@@ -4,6 +4,7 @@ import { parseCommandLine, type CommandLine } from "./command-line.ts";
 import { commandHelp, generalHelp } from "./help.ts";
 import { initCommand } from "./init-command.ts";
 import { limitsCommand } from "./limits-command.ts";
+import { penaltiesCommand } from "./penalties-command.ts";
 import { EXIT, type ExitCode, type Terminal } from "./terminal.ts";
 import { usersCommand } from "./users-command.ts";
 import { versionCommand } from "./version-command.ts";
@@ -68,6 +69,15 @@ function run(
     case "limits":
       return limitsCommand(terminal, {
         action: first,
+        file,
+        admin: textOf(options.get("admin")),
+        tokenFile: textOf(options.get("token-file")),
+        isJson,
+      });
+    case "penalties":
+      return penaltiesCommand(terminal, {
+        action: first,
+        caller: textOf(options.get("caller")),
         file,
         admin: textOf(options.get("admin")),
         tokenFile: textOf(options.get("token-file")),
