@@ -23,25 +23,31 @@ export interface Contender {
 
 const SECONDS = 60;
 
-/** Everyone in their best documented settings: in memory, no queue, keys as they are. */
-export const CONTENDERS: Readonly<Record<string, (limit: number, maxKeys: number) => Contender>> = {
+type OpenContender = (limit: number, maxKeys: number) => Contender;
+
+const ours: Readonly<Record<string, OpenContender>> = {
   /** Ours by key: what a person who installs the package alone would write. */
-  ours: (limit, maxKeys) => {
-    const limits = createKeyedLimiter({ definitions: [definition(limit, maxKeys)] });
-    return each((key) => limits.admits(key));
-  },
-  /** Ours by handle: what the gateway does for each message. */
+  ours: (limit, maxKeys) => byKey(window(limit, maxKeys)),
+  "ours-bucket": (limit, maxKeys) => byKey(bucket(limit, maxKeys)),
+  /** By handle, the time read once per decision. */
   "ours-handle": (limit, maxKeys) =>
-    byHandle(createLimiter({ definitions: [definition(limit, maxKeys)], random: systemRandom })),
+    byHandle(openAlone(limit, maxKeys), () => systemClock.monotonicMs()),
+  /** What the gateway does for each message: by handle, the time read once per chunk of 16. */
+  "ours-handle-chunk": (limit, maxKeys) => byHandle(openAlone(limit, maxKeys), clockPerChunk()),
   /** The same over shared memory, with record locks. */
-  "ours-handle-shared": (limit, maxKeys) => {
+  "ours-handle-chunk-shared": (limit, maxKeys) => {
     const memory = createLimiterMemory({
-      definitions: [definition(limit, maxKeys)],
+      definitions: [window(limit, maxKeys)],
       random: systemRandom,
       reservationMs: 30_000,
     });
-    return byHandle(attachLimiter({ memory, lockOwner: beginLockOwner(memory, 1) }));
+    const limiter = attachLimiter({ memory, lockOwner: beginLockOwner(memory, 1) });
+    return byHandle(limiter, clockPerChunk());
   },
+};
+
+/** Everyone in their best documented settings: in memory, no queue, keys as they are. */
+const peers: Readonly<Record<string, OpenContender>> = {
   /** Answers with a promise. Fixed window. */
   "rate-limiter-flexible": (limit) => {
     const limiter = new RateLimiterMemory({ points: limit, duration: SECONDS });
@@ -76,27 +82,55 @@ export const CONTENDERS: Readonly<Record<string, (limit: number, maxKeys: number
   limiter: (limit) => {
     const buckets = new Map<string, TokenBucket>();
     return each((key) => {
-      let bucket = buckets.get(key);
-      if (bucket === undefined) {
-        bucket = new TokenBucket({
+      let own = buckets.get(key);
+      if (own === undefined) {
+        own = new TokenBucket({
           bucketSize: limit,
           tokensPerInterval: limit,
           interval: SECONDS * 1_000,
         });
         // It starts empty.
-        bucket.content = limit;
-        buckets.set(key, bucket);
+        own.content = limit;
+        buckets.set(key, own);
       }
-      return bucket.tryRemoveTokens(1);
+      return own.tryRemoveTokens(1);
     });
   },
 };
 
-function definition(limit: number, maxKeys: number): LimitDefinition {
+export const OURS = Object.keys(ours);
+export const PEERS = Object.keys(peers);
+export const CONTENDERS = { ...ours, ...peers };
+
+function window(limit: number, maxKeys: number): LimitDefinition {
   return { kind: "window", name: "calls", limit, seconds: SECONDS, maxKeys };
 }
 
-function byHandle(limiter: Limiter): Contender {
+function bucket(limit: number, maxKeys: number): LimitDefinition {
+  return { kind: "bucket", name: "calls", count: limit, seconds: SECONDS, burst: limit, maxKeys };
+}
+
+function byKey(definition: LimitDefinition): Contender {
+  const limits = createKeyedLimiter({ definitions: [definition] });
+  return each((key) => limits.admits(key));
+}
+
+function openAlone(limit: number, maxKeys: number): Limiter {
+  return createLimiter({ definitions: [window(limit, maxKeys)], random: systemRandom });
+}
+
+const CALLS_PER_CHUNK = 16;
+
+function clockPerChunk(): () => number {
+  let nowMs = systemClock.monotonicMs();
+  let calls = 0;
+  return () => {
+    if (++calls % CALLS_PER_CHUNK === 0) nowMs = systemClock.monotonicMs();
+    return nowMs;
+  };
+}
+
+function byHandle(limiter: Limiter, readClock: () => number): Contender {
   const interned = new Map<readonly string[], Int32Array>();
   const one = new Int32Array(1);
   const costs = Int32Array.of(1);
@@ -112,8 +146,7 @@ function byHandle(limiter: Limiter): Contender {
       let admitted = 0;
       for (let call = 0; call < calls; call++) {
         one[0] = handles[call % handles.length]!;
-        const nowMs = systemClock.monotonicMs();
-        if (limiter.acquire(one, costs, 1, nowMs, report) === OUTCOME.admitted) admitted++;
+        if (limiter.acquire(one, costs, 1, readClock(), report) === OUTCOME.admitted) admitted++;
       }
       return admitted;
     },

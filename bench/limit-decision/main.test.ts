@@ -9,5 +9,5 @@ test("limit-decision: all contenders admit the same number", async () => {
   });
   const { code } = await bench.exited({ deadlineMs: 60_000 });
   assert.equal(code, 0, bench.output());
-  assert.match(bench.stdout(), /^All 7 admit the same number/m);
+  assert.match(bench.stdout(), /^All 9 admit the same number/m);
 });

@@ -81,12 +81,12 @@ export function findOrInsert(
 }
 
 /**
- * Whether insertions take back idle records: from a table half full on. Below that, callers whose budget is full again
+ * Whether insertions take back idle records: from a table seven eighths full on. Below that, callers whose budget is full again
  * between two calls would lose their record to each other and make it anew each time, at ten times the
  * cost of a decision. `sweep` takes back all the same.
  */
 function mustReclaim(plan: LimitPlan): boolean {
-  return 2 * plan.i32[2 * plan.header + USED]! >= plan.records;
+  return plan.i32[2 * plan.header + USED]! >= plan.records * 0.875;
 }
 
 /** Whether a record is one of the coarse ones. */
