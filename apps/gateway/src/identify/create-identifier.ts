@@ -161,6 +161,12 @@ class RouteIdentifier implements ConfiguredIdentifier {
   readonly #opened: DisposableStack;
   /** Made at a route's first call; as many as there are routes, and gone with them. */
   readonly #vouchers = new WeakMap<RouteConfig, Vouchers>();
+  /**
+   * The token that a connection showed last, and its digest: clients send the same one with every request, and hashing
+   * it costs more than everything else about it. Only the digest is taken from here; whether the token is still good
+   * is asked of its verifier every time. An entry lives and dies with its connection.
+   */
+  readonly #lastShown = new WeakMap<Peer, { authorization: string; fingerprint: string }>();
 
   constructor(parts: {
     tokens: ReadonlyMap<string, AccessTokenVerifier>;
@@ -184,7 +190,12 @@ class RouteIdentifier implements ConfiguredIdentifier {
     if (config.auth === "none") return NOBODY;
     switch (kindOfCredential(head)) {
       case "bearer":
-        return this.#identifyToken(config, head.authorization ?? "", refusal, caller);
+        return this.#identifyToken(
+          config,
+          { authorization: head.authorization ?? "", peer },
+          refusal,
+          caller,
+        );
       case "basic":
         return this.#identifyPassword(config, head.authorization ?? "", peer, refusal, caller);
       case "ambiguous":
@@ -226,18 +237,25 @@ class RouteIdentifier implements ConfiguredIdentifier {
 
   #identifyToken(
     config: RouteConfig,
-    authorization: string,
+    { authorization, peer }: { readonly authorization: string; readonly peer: Peer },
     refusal: Refusal,
     caller: { readonly signal: AbortSignal },
   ): Identity | undefined | Promise<Identity | undefined> {
     const { tokens } = this.#vouchersOf(config);
+    const shown = this.#lastShown.get(peer);
+    if (shown !== undefined && shown.authorization === authorization) {
+      const remembered = recallAny(tokens, shown.fingerprint);
+      if (remembered !== undefined) return remembered;
+    }
     const text = credentialText(authorization);
     if (tokens.length === 0 || text.length > MAX_TOKEN_LENGTH)
       return this.#refuseAs("shape", refusal);
     const fingerprint = tokenFingerprint(text);
-    for (const verifier of tokens) {
-      const remembered = verifier.recall(fingerprint);
-      if (remembered !== undefined) return remembered;
+    const remembered = recallAny(tokens, fingerprint);
+    if (remembered !== undefined) {
+      if (peer.isProxied !== true && authorization.length <= MAX_SHOWN_LENGTH)
+        this.#lastShown.set(peer, { authorization, fingerprint });
+      return remembered;
     }
     const parts = parseToken(text);
     if (parts === undefined) return this.#refuseAs("shape", refusal);
@@ -325,6 +343,20 @@ class RouteIdentifier implements ConfiguredIdentifier {
     this.#vouchers.set(config, vouchers);
     return vouchers;
   }
+}
+
+/** Longer tokens are rare, and are hashed each time rather than kept for each connection. */
+const MAX_SHOWN_LENGTH = 4_096;
+
+function recallAny(
+  verifiers: readonly AccessTokenVerifier[],
+  fingerprint: string,
+): Identity | undefined {
+  for (const verifier of verifiers) {
+    const remembered = verifier.recall(fingerprint);
+    if (remembered !== undefined) return remembered;
+  }
+  return undefined;
 }
 
 type Verify<Verifier> = (verifier: Verifier) => Verification | Promise<Verification>;
