@@ -64,6 +64,8 @@ async function setUp() {
     routes.set(key, route);
     return route;
   };
+  // One connection for all calls, so that nothing it remembers may let a call in that would not get in alone.
+  const peer = { address: "192.0.2.1", network: "192.0.2.1", port: 1, connectionNumber: 1 };
   const start = (
     by: readonly string[] | "none",
     fields: Partial<RequestHead>,
@@ -71,7 +73,6 @@ async function setUp() {
   ) => {
     const refusal = createRefusal();
     const head = { authorization: undefined, cookie: undefined, ...fields } as RequestHead;
-    const peer = { address: "192.0.2.1", network: "192.0.2.1", port: 1, connectionNumber: 1 };
     const answer = identifier.identify({ head, route: routeBy(by), peer }, refusal, { signal });
     return { answer, refusal };
   };
@@ -127,6 +128,20 @@ describe("identify(): what is refused", () => {
     assert.equal((await t.ask(["partners"], token)).name, "credential-invalid");
     assert.equal((await t.ask(["people"], bankToken)).name, "credential-invalid");
     assert.equal((await t.ask(["people"], ada)).name, "credential-invalid");
+  });
+
+  test("a token that the connection showed before, once it has expired, and another one in its place", async () => {
+    await using t = await setUp();
+    const exp = Math.floor(t.clock.wallMs() / 1_000) + 60;
+    const token = await t.bearer({ exp });
+    for (let call = 0; call < 3; call++) assert.ok((await t.ask(["people"], token)).identity);
+    const forged = { authorization: `${token.authorization.slice(0, -2)}AA` };
+    assert.equal((await t.ask(["people"], forged)).name, "credential-invalid");
+    const other = await t.bearer({ sub: "other" });
+    assert.deepEqual(subjectOf((await t.ask(["people"], other)).identity), [t.people.url, "other"]);
+    assert.ok((await t.ask(["people"], token)).identity);
+    t.clock.advance(66_000);
+    assert.equal((await t.ask(["people"], token)).name, "credential-invalid");
   });
 
   test("two credentials at once, also where one alone would be good", async () => {
