@@ -74,6 +74,15 @@ describe("createKeyedLimiter()", () => {
     assert.equal(limits.admits({ account: "ada" }, 3), false);
   });
 
+  test("admits() and take() count a day's quota, on the clock they are given", () => {
+    const { clock, limits } = open({ kind: "quota", name: "q", limit: 2, period: "day" });
+    assert.equal(limits.admits("ada"), true);
+    assert.equal(limits.take("ada").fields["RateLimit"], '"q";r=0;t=86395');
+    assert.equal(limits.admits("ada"), false);
+    clock.advance(86_395_000);
+    assert.equal(limits.admits("ada"), true);
+  });
+
   test("take() refuses costs that are no whole numbers", () => {
     const { limits } = open(account);
     for (const cost of [-1, 0.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 31]) {
@@ -106,5 +115,9 @@ describe("createKeyedLimiter()", () => {
       return error instanceof RangeError;
     });
     assert.throws(() => open(account, account), /names must differ/);
+    assert.throws(
+      () => open({ kind: "concurrency", name: "c", limit: 1 }),
+      /in flight is reserved and finished/,
+    );
   });
 });

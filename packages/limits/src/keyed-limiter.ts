@@ -51,13 +51,18 @@ export interface Decision {
   readonly fields: Readonly<Record<string, string>>;
 }
 
-/** @throws {RangeError} naming every definition that cannot be honoured, or a name used twice */
+/** @throws {RangeError} naming every definition that cannot be honoured, a concurrency limit, or a name used twice */
 export function createKeyedLimiter(options: {
   readonly definitions: readonly LimitDefinition[];
   readonly clock?: Clock;
   readonly random?: Random;
 }): KeyedLimiter {
   const { definitions, clock = systemClock, random = systemRandom } = options;
+  if (definitions.some(({ kind }) => kind === "concurrency")) {
+    throw new RangeError(
+      "Cannot make a limiter: what is in flight is reserved and finished; use createLimiter",
+    );
+  }
   const limiter = createLimiter({ definitions, random, clock });
   const names = definitions.map((definition) => definition.name);
   if (new Set(names).size < names.length || names.length > MAX_LIMITS_AT_ONCE) {

@@ -39,6 +39,13 @@ describe("RateLimit fields", () => {
     assert.equal(bytes.item, '"api";q=7;qu="content-bytes";w=1');
   });
 
+  test("toPolicyField() announces a quota by its longest period, and what is in flight without a window", () => {
+    const monthly = toRateLimitPolicy({ kind: "quota", name: "m", limit: 9, period: "month" });
+    assert.equal(monthly.item, '"m";q=9;w=2678400');
+    const slots = toRateLimitPolicy({ kind: "concurrency", name: "c", limit: 3 });
+    assert.equal(slots.item, '"c";q=3;qu="concurrent-requests"');
+  });
+
   test("toLimitField() rounds r down and t up, and leaves t out where nothing is spent", () => {
     const report = reportOf([
       { remaining: 0, waitMs: 40_001, resetMs: 59_000 },

@@ -10,7 +10,7 @@ const readme = await readFile(join(folder, "README.md"), "utf8");
 const examples = Array.from(readme.matchAll(/```ts\n(.*?)```/gs), ([, code = ""]) => code);
 
 describe("README of @tidegate/limits", () => {
-  test("has the examples that are run here", () => assert.equal(examples.length, 8));
+  test("has the examples that are run here", () => assert.equal(examples.length, 10));
 
   for (const [index, code] of examples.entries()) {
     test(`example ${index + 1} runs and prints what it says`, async () => {
