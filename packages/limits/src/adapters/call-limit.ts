@@ -18,7 +18,8 @@ export type ConnectionLimit<Call> = LimitDefinition & {
 export type CallLimit<Call> = ConnectionLimit<Call> & {
   /**
    * Gives the cost back when the call is answered with this status, for example `(status) => status >= 500`. Never on a
-   * limit by address: failing on purpose would be free. An answer that the client did not wait for is never given back.
+   * limit by address: failing on purpose would be free. An answer that the client did not wait for is never given back,
+   * nor one that took longer than `DEFAULT_RESERVATION_MS`. Until the answer a bucket with this does not refill.
    */
   readonly refundWhen?: (status: number) => boolean;
 };

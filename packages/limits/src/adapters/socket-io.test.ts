@@ -221,6 +221,18 @@ describe("socketIoLimits() and hostile callers", () => {
     await waitFor(async () => joined(on.dial()).then(() => true), { what: "the slot" });
   });
 
+  test("frees the slot of a socket that leaves while its connection stays for another namespace", async () => {
+    await using on = await open({ connections: [oneSocket] });
+    on.io.of("/other").on("connection", () => {});
+    const first = on.dial();
+    await joined(first);
+    const other = first.io.socket("/other");
+    await joined(other);
+    first.disconnect();
+    await waitFor(async () => joined(on.dial()).then(() => true), { what: "the slot" });
+    assert.equal(other.connected, true);
+  });
+
   test("frees the slot of a socket that a later middleware refused, when its connection ends", async () => {
     let isOpen = false;
     await using on = await open({ connections: [oneSocket] });

@@ -213,6 +213,24 @@ describe("webSocketLimits() and hostile callers", () => {
     assert.equal(await on.refusedStatus(), 429);
   });
 
+  test("a limit on how often one connects refills while the sockets live", async () => {
+    const connects = {
+      kind: "bucket",
+      name: "connects",
+      count: 1,
+      seconds: 1,
+      burst: 2,
+      key: byAddress,
+    } as const;
+    await using on = await open({ connections: [connects, { ...oneSocket, limit: 9 }] });
+    await on.dial();
+    await on.dial();
+    assert.equal(await on.refusedStatus(), 429);
+    on.clock.advance(1_000);
+    await on.dial();
+    assert.equal(await on.refusedStatus(), 429);
+  });
+
   test("answers 500 or 1011 when a key function throws, and lives on", async () => {
     const key = (request: IncomingMessage): string => {
       if (request.headers["x-user"] === "bad") throw new Error("no such user");
@@ -369,6 +387,7 @@ describe("webSocketLimits() on messages", () => {
     for (const socket of on.sockets.clients) socket.terminate();
     await once(client, "close");
     await waitFor(() => on.sockets.clients.size === 0, { what: "the server to see it" });
+    assert.equal(on.clock.pendingTimers, 0);
     on.clock.advance(10_000);
     assert.deepEqual(on.got, ["1", "2"]);
   });
