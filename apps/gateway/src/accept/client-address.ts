@@ -1,4 +1,4 @@
-import { BlockList, isIP, isIPv6 } from "node:net";
+import { BlockList, isIP, isIPv6, SocketAddress } from "node:net";
 
 /**
  * Who is calling when proxies stand in front: the right-most address of X-Forwarded-For that is not a
@@ -34,12 +34,13 @@ export function createClientAddress(trustedProxies: readonly string[]): ClientAd
   };
 }
 
-/** IPv4-mapped IPv6 written as IPv4, so that one machine is never two callers. */
+/** IPv4-mapped IPv6 written as IPv4, and IPv6 in its one short form (RFC 5952), so that one machine is never two callers. */
 export function toCanonicalAddress(address: string): string {
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address);
   const bare = mapped?.[1] ?? address;
   const zone = bare.indexOf("%");
-  return (zone < 0 ? bare : bare.slice(0, zone)).toLowerCase();
+  const text = (zone < 0 ? bare : bare.slice(0, zone)).toLowerCase();
+  return isIPv6(text) ? new SocketAddress({ address: text, family: "ipv6" }).address : text;
 }
 
 function toAddress(text: string): string | undefined {

@@ -8,6 +8,7 @@ import type { ClientAddress } from "./client-address.ts";
 import { toCanonicalAddress } from "./client-address.ts";
 import { createHttpDate } from "./http-date.ts";
 import type { Exchange, UpgradeExchange } from "./exchange.ts";
+import { readProxyHeader } from "./read-proxy-header.ts";
 import { inspectRequest, type Inspected } from "./inspect-request.ts";
 import type { Flaw } from "./request-line.ts";
 import type { ParsedHead } from "./request-parser.ts";
@@ -82,6 +83,7 @@ class SocketHttp1Listener implements Http1Listener, ConnectionOwner {
   readonly tailOfKept: string;
   isDraining = false;
   readonly #host: string;
+  readonly #expectsProxyHeader: boolean;
   readonly #inspection: { maxTargetBytes: number; servedHosts: ReadonlySet<string> };
   readonly #clientAddress: ClientAddress;
   readonly #arrivals: Arrivals;
@@ -102,6 +104,7 @@ class SocketHttp1Listener implements Http1Listener, ConnectionOwner {
   constructor(options: Http1ListenerOptions) {
     const { listen, servedHosts, clock = systemClock } = options;
     this.#host = listen.host;
+    this.#expectsProxyHeader = listen.proxyProtocol;
     this.headerTimeoutMs = listen.headerTimeoutMs;
     this.idleTimeoutMs = listen.idleTimeoutMs;
     this.maxHeaderBytes = listen.maxHeaderBytes;
@@ -254,10 +257,31 @@ class SocketHttp1Listener implements Http1Listener, ConnectionOwner {
     }
     this.#count.opened();
     const address = toCanonicalAddress(socket.remoteAddress ?? "");
+    if (this.#expectsProxyHeader) void this.#connectedByProxy(socket, address);
+    else this.#open(socket, { address, port: socket.remotePort ?? 0 });
+  }
+
+  /** Only configured proxies may say whose a connection is, and then they must: anybody else's word would be a lie. */
+  async #connectedByProxy(socket: Socket, proxy: string): Promise<void> {
+    socket.on("error", () => undefined);
+    try {
+      if (!this.#clientAddress.isTrusted(proxy)) throw new Error("It is not a configured proxy");
+      const timeoutMs = this.headerTimeoutMs;
+      const source = await readProxyHeader(socket, { clock: this.#clock, timeoutMs });
+      const port = source?.port ?? socket.remotePort ?? 0;
+      const address = source === undefined ? proxy : toCanonicalAddress(source.address);
+      this.#open(socket, { address: address, port });
+    } catch {
+      this.#count.closed();
+      socket.destroy();
+    }
+  }
+
+  #open(socket: Socket, { address, port }: { address: string; port: number }): void {
     const peer: Peer = {
       address,
       network: addressKey(address) ?? address,
-      port: socket.remotePort ?? 0,
+      port,
       connectionNumber: ++this.#lastConnectionNumber,
     };
     const parts = { peer, owner: this, clock: this.#clock, deadlines: this.#deadlines };

@@ -36,6 +36,12 @@ export const configSchema = z.strictObject({
         .describe(
           "CIDR ranges of proxies in front whose forwarding fields are believed. Empty: nobody's.",
         ),
+      proxyProtocol: z
+        .boolean()
+        .default(false)
+        .describe(
+          "Connections begin with a PROXY protocol header (version 1 or 2) that says whose they are; only `trustedProxies` may connect then.",
+        ),
       maxConnections: count(1, 1_000_000, 10_000).describe(
         "Client connections at once; further ones are closed at once.",
       ),
@@ -110,6 +116,23 @@ export const configSchema = z.strictObject({
       maxCallers: count(64, 1_000_000, 65_536).describe(
         "Callers that are remembered at once, in memory and on disk. When they are all in use nobody is let out: further addresses are boxed with the network around them, other callers not at all.",
       ),
+      redis: z
+        .strictObject({
+          url: z
+            .string()
+            .regex(/^rediss?:\/\/[^\s/]/, "is not a Redis URL")
+            .meta({ rule: "a URL such as `rediss://redis.example:6379`" })
+            .describe(
+              "Where it is. `rediss:` encrypts; take a user and password from the environment.",
+            ),
+          prefix: name
+            .default("tidegate")
+            .describe("First part of every key; gateways with the same one share penalties."),
+        })
+        .optional()
+        .describe(
+          "Share penalties with other gateways through Redis 7 or later, which must not evict keys. Default: this machine's own, in the data folder.",
+        ),
     })
     .optional()
     .describe(
