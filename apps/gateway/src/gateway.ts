@@ -85,6 +85,7 @@ class RunningGateway implements Gateway {
   readonly #parts = new AsyncDisposableStack();
   #log: Log | undefined;
   #host: DataPlaneHost | undefined;
+  #penalties: Penalties | undefined;
   #isDraining = false;
   #stopped: Promise<void> | undefined;
 
@@ -135,8 +136,9 @@ class RunningGateway implements Gateway {
     // Made here, before any worker reads them.
     loadAssertionKeys({ folder: config.dataFolder, clock, random });
     const limitSnapshot = await takeLimitSnapshot(config.dataFolder);
-    const penalties = openPenalties({ config, log, clock, random });
+    const penalties = await openPenalties({ config, log, clock, random });
     if (penalties !== undefined) this.#parts.use(penalties);
+    this.#penalties = penalties;
     const host = this.#parts.use(await this.#openHost(log, { limitSnapshot, penalties }));
     this.#host = host;
     const url = config.listen.publicUrl ?? `http://localhost:${host.port}`;
@@ -199,7 +201,7 @@ class RunningGateway implements Gateway {
   }
 
   #readiness(host: DataPlaneHost): readonly Readiness[] {
-    if (!this.#isDraining) return host.readiness();
+    if (!this.#isDraining) return [...host.readiness(), ...(this.#penalties?.readiness() ?? [])];
     return [{ name: "listener", isReady: false, detail: "The gateway is stopping" }];
   }
 

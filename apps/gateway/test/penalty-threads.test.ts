@@ -13,7 +13,7 @@ import { PenaltyTableWriter } from "../src/penalty/penalty-table-writer.ts";
 
 test("a reader never misses who is boxed, whatever is written, dropped and rebuilt meanwhile", async () => {
   const secret = systemRandom.bytes(32);
-  const memory = createPenaltyMemory({ maxPenalties: 256, secret, clock: systemClock });
+  const memory = createPenaltyMemory({ maxPenalties: 16, secret, clock: systemClock });
   const writer = new PenaltyTableWriter(memory);
   const penalty: Penalty = {
     kind: "address",
@@ -31,10 +31,10 @@ test("a reader never misses who is boxed, whatever is written, dropped and rebui
     workerData: { memory, boxed, free: key("198.51.100.1"), stop },
   });
   await once(worker, "message");
-  // 100,000 keys through 512 slots: the table is rebuilt hundreds of times.
+  // 100,000 keys through 32 slots: the table is rebuilt thousands of times.
   for (let number = 0; number < 100_000; number++) {
     writer.put(`key ${number}`, penalty);
-    if (number >= 100) writer.drop(`key ${number - 100}`);
+    if (number >= 8) writer.drop(`key ${number - 8}`);
   }
   Atomics.store(stop, 0, 1);
   const [counted] = (await once(worker, "message")) as [{ asked: number; wrong: number }];

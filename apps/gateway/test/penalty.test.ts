@@ -7,7 +7,7 @@ import { after, before, describe, test } from "node:test";
 import { setUser } from "@tidegate/auth";
 import { systemRandom } from "@tidegate/clock";
 import { penaltiesCommand } from "../src/cli/penalties-command.ts";
-import { startUpstream, tempFolder, waitFor } from "@tidegate/testkit";
+import { startRedis, startUpstream, tempFolder, waitFor } from "@tidegate/testkit";
 import {
   fastClock,
   get,
@@ -263,5 +263,44 @@ describe("penalties", () => {
     }
     await using gateway = await startGateway(options);
     assert.equal(await typeOf(gateway, get("/free/1", [close])), BOXED);
+  });
+
+  test("gateways that share a Redis share penalties and lifts within a second", async () => {
+    await using redis = await startRedis();
+    const options = {
+      threads: 2,
+      penalty: { redis: { url: redis.url } },
+      routes: [{ path: "/limited/**", limits: [window("address")] }, { path: "/free/**" }],
+    };
+    await using one = await open(options);
+    await using other = await open(options);
+    const isFree = async ({ gateway }: typeof one): Promise<boolean> => {
+      const statuses = await flood(gateway, get("/free/1", [close]), 10);
+      return statuses.every((status) => status === 200);
+    };
+    assert.equal(await isFree(other), true);
+    await flood(one.gateway, get("/limited/1", [close]), 40);
+    await one.gateway.loggedAtLeast("penalty.began", 1);
+    await waitFor(async () => !(await isFree(other)), { what: "the penalty", deadlineMs: 1_000 });
+    assert.equal((await other.gateway.logged("penalty.began")).length, 0);
+
+    const token = await readFile(join(other.gateway.dataFolder, "admin-token"), "utf8");
+    const target = `/penalties/lift?caller=${encodeURIComponent('["address","127.0.0.1"]')}`;
+    const lifted = await fetch(new URL(target, other.gateway.adminUrl), {
+      method: "POST",
+      headers: { authorization: `Bearer ${token.trim()}` },
+    });
+    assert.deepEqual(await lifted.json(), { lifted: true });
+    await waitFor(() => isFree(one), { what: "the lift", deadlineMs: 1_000 });
+
+    const ready = async (): Promise<number> =>
+      (await fetch(new URL("/readyz", one.gateway.adminUrl))).status;
+    assert.equal(await ready(), 200);
+    await redis.process.stop({ signal: "SIGKILL" });
+    await waitFor(async () => (await ready()) === 503, { what: "the loss to be shown" });
+    // Without Redis each gateway still boxes for itself.
+    await flood(one.gateway, get("/limited/1", [close]), 60);
+    await waitFor(async () => !(await isFree(one)), { what: "the penalty of one node" });
+    assert.ok((await one.gateway.logged("penalty.failed")).length > 0);
   });
 });

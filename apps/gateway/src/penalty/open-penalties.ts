@@ -12,13 +12,15 @@ import {
   type LimiterMemory,
   type LockOwner,
 } from "@tidegate/limits";
+import type { Readiness } from "../admin/readiness.ts";
 import type { GatewayConfig } from "../config/schema.ts";
 import { penaltyBegan, penaltyFailed } from "../record/events.ts";
 import type { Log } from "../record/logger.ts";
 import { limitDefinitionsOf } from "../route/compile-routes.ts";
 import { DenialCounts, denialDefinitionsOf } from "./denial-counts.ts";
 import { PenaltyGate } from "./penalty-gate.ts";
-import type { PenaltyStore } from "./penalty-store.ts";
+import type { PenaltyEntry, PenaltyStore } from "./penalty-store.ts";
+import { RedisPenalties } from "./penalty-store-redis.ts";
 import { EmbeddedPenalties } from "./penalty-store-embedded.ts";
 import { penaltyAnswers, RemotePenalties, type PenaltyBus } from "./penalty-store-remote.ts";
 import type { PenaltyMemory } from "./penalty-table.ts";
@@ -32,6 +34,8 @@ export interface PenaltyInit {
 /** The main thread's side: owns the store, and lets every thread have a gate. */
 export interface Penalties extends AsyncDisposable {
   readonly store: PenaltyStore;
+  /** Whether penalties given elsewhere are known here; nothing where there is no elsewhere. */
+  readiness(): readonly Readiness[];
   /** For a data plane on this thread. */
   gate(): PenaltyGate;
   /** For the next life of a worker. @param worker position from 0 */
@@ -48,22 +52,39 @@ interface Means {
   readonly clock: Clock;
 }
 
+/** Longer than this a gateway does not wait for Redis before it listens; `/readyz` says so then. */
+const START_WAIT_MS = 2_000;
+
 /** @returns undefined when the configuration has no penalties @throws {Error} when their file cannot be used */
-export function openPenalties(means: Means & { readonly random: Random }): Penalties | undefined {
+export async function openPenalties(
+  means: Means & { readonly random: Random },
+): Promise<Penalties | undefined> {
   const { config, log, clock, random } = means;
   if (config.penalty === undefined) return undefined;
-  const store = new EmbeddedPenalties({
-    file: join(config.dataFolder, "penalties.sqlite"),
+  const { maxCallers, redis } = config.penalty;
+  const options = {
     clock,
     random,
-    maxPenalties: config.penalty.maxCallers,
-    onPenalty: (entry) => penaltyBegan(log, entry),
-    onFailure: (error) => penaltyFailed(log, { error }),
-  });
+    maxPenalties: maxCallers,
+    onPenalty: (entry: PenaltyEntry) => penaltyBegan(log, entry),
+    onFailure: (error: Error) => penaltyFailed(log, { error }),
+  };
+  const shared = redis === undefined ? undefined : new RedisPenalties({ ...options, ...redis });
+  await shared?.whenCurrent(START_WAIT_MS);
+  const file = join(config.dataFolder, "penalties.sqlite");
+  const store = shared ?? new EmbeddedPenalties({ ...options, file });
   const definitions = denialDefinitionsOf(limitDefinitionsOf(config));
   let memory: LimiterMemory | undefined;
   return {
     store,
+    readiness() {
+      if (shared === undefined) return [];
+      const { isCurrent } = shared;
+      const detail = isCurrent
+        ? "Penalties of all nodes are known"
+        : "Redis does not answer: penalties of other nodes are not known";
+      return [{ name: "penalties", isReady: isCurrent, detail }];
+    },
     answers: penaltyAnswers(store),
     gate: () => createGate(means, store, () => createLimiter({ definitions, random })),
     begin(worker) {
@@ -77,7 +98,8 @@ export function openPenalties(means: Means & { readonly random: Random }): Penal
     },
     end: ({ denials }) => endLockOwner(denials.memory, denials.lockOwner),
     async [Symbol.asyncDispose]() {
-      store[Symbol.dispose]();
+      if (store instanceof RedisPenalties) await store[Symbol.asyncDispose]();
+      else store[Symbol.dispose]();
     },
   };
 }

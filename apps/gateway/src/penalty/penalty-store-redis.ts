@@ -32,6 +32,8 @@ export interface RedisPenaltyOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly maxPenalties?: number;
+  /** Told of each new penalty that this node gave. */
+  readonly onPenalty?: (entry: PenaltyEntry) => void;
   /** Told once per loss of the server, and when news could not be read. */
   readonly onFailure?: (error: Error) => void;
   /** Time of the server, for tests; else it is the server's own. */
@@ -78,6 +80,7 @@ export class RedisPenalties extends PenaltyTable implements PenaltyStore, AsyncD
   readonly #unshared = new Set<string>();
   /** Whether everything has been read at least once since the connection began. */
   #isCurrent = false;
+  #becameCurrent: (() => void) | undefined;
   #heardMs: number;
   #sweptMs = 0;
   /** Id of the news that was read last. */
@@ -114,6 +117,16 @@ export class RedisPenalties extends PenaltyTable implements PenaltyStore, AsyncD
     return this.#isCurrent && this.#clock.monotonicMs() - this.#heardMs < DEAF_MS;
   }
 
+  /** Resolves when this node knows of every penalty, or at the deadline. */
+  async whenCurrent(deadlineMs: number): Promise<void> {
+    if (this.isCurrent) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#becameCurrent = resolve;
+    const timer = this.#clock.after(deadlineMs, resolve);
+    await promise;
+    timer.cancel();
+  }
+
   async strike(key: PenaltyKey, reason: string): Promise<StrikeResult> {
     const { kind, narrow, wide } = key;
     const kept = reason.slice(0, MOST_REASON_CHARACTERS);
@@ -128,7 +141,9 @@ export class RedisPenalties extends PenaltyTable implements PenaltyStore, AsyncD
     if (reply.outcome === "full") return { outcome: "full" };
     if (boxed?.penalty === undefined) return { outcome: "already-boxed" };
     const local = this.#toLocal(boxed);
-    return { outcome: "boxed", entry: toEntry(boxed.key, local as Penalty, this.nowMs) };
+    const entry = toEntry(boxed.key, local as Penalty, this.nowMs);
+    this.#options.onPenalty?.(entry);
+    return { outcome: "boxed", entry };
   }
 
   async lift(key: string): Promise<boolean> {
@@ -204,6 +219,7 @@ export class RedisPenalties extends PenaltyTable implements PenaltyStore, AsyncD
     await this.#readAll();
     this.#hasFailed = false;
     this.#isCurrent = true;
+    this.#becameCurrent?.();
     while (!this.#isClosed && connection === this.#connection) {
       const news = parseStream(
         await this.#listening.command([
