@@ -270,7 +270,8 @@ class SocketHttp1Listener implements Http1Listener, ConnectionOwner {
       const source = await readProxyHeader(socket, { clock: this.#clock, timeoutMs });
       const port = source?.port ?? socket.remotePort ?? 0;
       const address = source === undefined ? proxy : toCanonicalAddress(source.address);
-      this.#open(socket, { address: address, port });
+      this.#open(socket, { address, port });
+      socket.resume();
     } catch {
       this.#count.closed();
       socket.destroy();
