@@ -103,6 +103,10 @@ describe("snapshot() and restore", () => {
       const second = boot([definition], { wallMs: WALL + 10, snapshot: first.end() });
       assert.equal(second.of("ada").take(1), OUTCOME.refused);
       assert.equal(second.of("grace").take(6), OUTCOME.admitted);
+      // Spent, not held: it comes back as what was spent does.
+      second.clock.advance(15_100);
+      const isBack = second.of("ada").take(6) === OUTCOME.admitted;
+      assert.equal(isBack, definition.kind !== "quota");
     });
 
     test(`a wall clock that went back over the restart only denies (${label})`, () => {
@@ -112,6 +116,10 @@ describe("snapshot() and restore", () => {
       assert.equal(second.of("ada").take(1), OUTCOME.refused);
       second.clock.advance(2_400);
       assert.equal(second.of("ada").take(1), OUTCOME.refused);
+      // No longer than if no time had passed.
+      second.clock.advance(12_800);
+      const isBack = second.of("ada").take(6) === OUTCOME.admitted;
+      assert.equal(isBack, definition.kind !== "quota");
     });
   }
 
@@ -224,6 +232,39 @@ describe("snapshot() and restore", () => {
         assert.equal(after.of(`key ${key}`).take(1), OUTCOME.refused);
       }
     }
+  });
+
+  test("a unit spent at any moment of a sub-window stays spent for a whole window, over any restart", () => {
+    const cases = fc.tuple(fc.nat(999), fc.nat(5_000), fc.nat(9_999_999));
+    for (const definition of [exact(6, 10), subWindows(6, 10)]) {
+      fc.assert(
+        fc.property(cases, ([phaseMs, downMs, startMs]) => {
+          const first = boot([definition], { wallMs: WALL });
+          first.clock.advance(phaseMs);
+          first.of("ada").take(6);
+          const snapshot = first.end();
+          const wallMs = first.clock.wallMs() + downMs;
+          const second = boot([definition], { wallMs, startMs, snapshot });
+          second.clock.advance(9_999 - downMs);
+          assert.equal(second.of("ada").take(1), OUTCOME.refused);
+          second.clock.advance(1 + (definition.precision === "exact" ? 1 : 626));
+          assert.equal(second.of("ada").take(6), OUTCOME.admitted);
+        }),
+        { numRuns: 300 },
+      );
+    }
+  });
+
+  test("a period that was left is not entered by a restart with a clock that went back", () => {
+    const first = boot([daily], { wallMs: WALL });
+    first.of("ada").take(6);
+    first.clock.advance(86_400_000);
+    // Ada spent nothing in this one, so nothing of hers is saved.
+    first.of("grace").take(1);
+    const second = boot([daily], { wallMs: WALL, snapshot: first.end() });
+    assert.equal(second.of("ada").take(6), OUTCOME.admitted, "the later day's budget");
+    second.clock.advance(86_400_000);
+    assert.equal(second.of("ada").take(1), OUTCOME.refused);
   });
 
   test("a quota's period is not entered again after a restart with a clock that went back", () => {
