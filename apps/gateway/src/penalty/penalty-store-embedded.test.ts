@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { statSync } from "node:fs";
 import { describe, test } from "node:test";
 import { DatabaseSync } from "node:sqlite";
+import { getHeapStatistics } from "node:v8";
 import { ANONYMOUS } from "@tidegate/auth";
 import { manualClock, systemRandom, type ManualClock } from "@tidegate/clock";
 import { tempFolder } from "@tidegate/testkit";
@@ -147,5 +148,22 @@ describe("EmbeddedPenalties", () => {
     assert.equal(view.epoch, store.epoch);
     await store.lift(ada.narrow);
     assert.equal(view.isBoxed(name), false);
+  });
+
+  test("isBoxed() allocates nothing, whether somebody is boxed or not", async () => {
+    using store = open(manualClock(1_800_000_000_000));
+    for (let number = 0; number < 100; number++) await store.strike(address(number), "calls");
+    const names = [address(1), address(200), ada].map((key) => store.name(key));
+    let least = Number.POSITIVE_INFINITY;
+    let boxed = 0;
+    // The leanest of some rounds: code that is not optimised yet allocates, and the compiler does too.
+    for (let round = 0; round < 60 && least >= 1; round++) {
+      const before = getHeapStatistics().total_allocated_bytes;
+      for (let call = 0; call < 30_000; call++)
+        for (let at = 0; at < names.length; at++) if (store.isBoxed(names[at]!)) boxed++;
+      least = Math.min(least, (getHeapStatistics().total_allocated_bytes - before) / 90_000);
+    }
+    assert.ok(least < 1, `${least} bytes a call`);
+    assert.ok(boxed >= 30_000);
   });
 });
