@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { execFileSync, fork } from "node:child_process";
 import { once } from "node:events";
-import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { describeBars } from "../harness/bar.ts";
 import { interleave } from "../harness/interleave.ts";
 import { describeMachine, packageVersion } from "../harness/machine.ts";
@@ -87,7 +87,7 @@ async function costs(options: {
   readonly limit: number;
   readonly clock: "own" | "still";
 }): Promise<Record<string, number>> {
-  const script = join(import.meta.dirname, "contender-process.ts");
+  const script = fileURLToPath(new URL("contender-process.ts", import.meta.url));
   const processes = new Map(
     names.map((name) => [
       name,
@@ -106,7 +106,7 @@ async function costs(options: {
 
 /** Bytes of resident memory per key, in a process of its own. */
 function memoryOf(name: string): number {
-  const script = join(import.meta.dirname, "memory.ts");
+  const script = fileURLToPath(new URL("memory.ts", import.meta.url));
   const args = ["--expose-gc", script, name, String(keysForMemory)];
   return Math.round(Number(execFileSync(process.execPath, args, { encoding: "utf8" })));
 }

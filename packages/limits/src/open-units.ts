@@ -9,7 +9,6 @@ import { NOW, type LimitPlan } from "./limit-plan.ts";
  */
 
 const COUNT_MASK = 0xffffff;
-export const MOST_OPEN = COUNT_MASK;
 
 /** Whether any unit is open, or was when last looked at. Messages that are not refundable find none: the short way. */
 export function hasOpen(plan: LimitPlan, at: number): boolean {
