@@ -22,9 +22,9 @@ const SCRIPT_MUTANTS = {
     "window",
   ],
   "refill up to the capacity while leases are out": ["brim - out * U", "brim", "bucket"],
-  "a lease may be ended after it expired": [
-    "if lease.expires <= state.now then",
-    "if lease.expires <= state.now and not ask.ends[lease.field] then",
+  "what an ended lease has spent does not cool": [
+    "function(_, spent) book(state.now, spent) end",
+    "function() end",
     "window",
   ],
   "an end without a name": [

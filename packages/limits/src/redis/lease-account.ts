@@ -149,12 +149,12 @@ export class LeaseAccount {
     return nowMs < this.denyUntilMs && cost >= this.denyCost;
   }
 
-  /** Whether the lease in hand will not last until the next look but one, or is half spent in time. */
+  /** Whether the lease in hand will not last until the next look but one, or a third of its time is over. */
   isDueAt(nowMs: number, ttlMs: number): boolean {
     if (this.fetching !== undefined || this.#next !== undefined) return false;
     const current = this.#current;
     if (current === undefined) return false;
-    return nowMs - current.sentAtMs >= ttlMs / 2 || current.left < 1.5 * this.perRefresh;
+    return nowMs - current.sentAtMs >= ttlMs / 3 || current.left < 1.5 * this.perRefresh;
   }
 
   /** Counts the demand since the last look. @param elapsedMs since then */

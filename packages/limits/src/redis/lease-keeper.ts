@@ -13,6 +13,8 @@ const FETCH_BUDGET_MS = LEASE_TTL_MS / 2;
  * a fast bucket would otherwise fetch units one by one. What refills meanwhile is not lost.
  */
 const LEAST_GAP_MS = 20;
+/** A first lease is this many times what was asked for so far in this tick. */
+const STEP_UP = 4;
 /** More disagreement between the two clocks within one tick is a suspend or a step of the wall clock. */
 const SUSPECT_MS = 100;
 
@@ -109,7 +111,9 @@ export class LeaseKeeper {
   async #fetch(account: LeaseAccount, need: number): Promise<void> {
     const { plan } = account;
     const seq = this.nextSeq();
-    const want = Math.max(need, leaseSize(plan, account.nodes, account.busyness));
+    // Whoever has nothing in hand has just become busy: the rate is not known yet, and each step to it is a wait.
+    const units = account.busyness * (account.holdsLease ? 1 : STEP_UP);
+    const want = Math.max(need, leaseSize(plan, account.nodes, units));
     const sentAtMs = this.#clock.monotonicMs();
     try {
       const ask = this.toAsk(account, { seq, need, want, ttlMs: LEASE_TTL_MS });

@@ -25,11 +25,14 @@ export function isBetterDirect(plan: SharedPlan, nodes: number, unitsPerRefresh:
   return plan.isDirect || plan.sharedCapacity < 4 * nodes || unitsPerRefresh < 2;
 }
 
+/** So much more than one refresh needs is leased that a store that stands still for one is not noticed. */
+const REFRESHES_AHEAD = 2;
+
 /**
- * Units to ask for: what one refresh needs, and no more than half of an equal part, because what
+ * Units to ask for: what two refreshes need, and no more than half of an equal part, because what
  * is leased and not spent is withheld from the other nodes, and a lost reply costs a whole lease.
  */
 export function leaseSize(plan: SharedPlan, nodes: number, unitsPerRefresh: number): number {
   const most = Math.max(1, Math.floor(plan.sharedCapacity / (2 * nodes)));
-  return Math.min(most, Math.max(1, Math.ceil(unitsPerRefresh)));
+  return Math.min(most, Math.max(1, Math.ceil(REFRESHES_AHEAD * unitsPerRefresh)));
 }

@@ -161,6 +161,8 @@ export class RedisStore implements LimitStore {
           timer.cancel();
           if (isOver) return;
           this.#breaker.succeed();
+          // Whatever was answered in time closes the breaker, so it ends the loss too; else nobody would probe any more.
+          if (this.#state === "lost" && this.#runId !== undefined) this.#enter("up", "answered");
           resolve(value);
         },
         (error: unknown) => {
