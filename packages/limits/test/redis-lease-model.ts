@@ -1,3 +1,5 @@
+// Longer than 400 lines: the protocol, its network and its mutants are one model, checked as one.
+
 /**
  * The lease protocol as a small machine, for exhaustive search: two nodes, one limit of two units, a network that delays, loses
  * and repeats, nodes that crash, a store that loses its data. Written from the rules, not from the code. Times are relative, so
