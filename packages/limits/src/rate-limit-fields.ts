@@ -77,13 +77,14 @@ export function toPolicyField(policies: readonly RateLimitPolicy[]): string {
  * quota is back, so that r / t promises no faster pace than the limit has; left out when nothing is spent.
  */
 export function toLimitField(policies: readonly RateLimitPolicy[], report: LimitReport): string {
-  return policies
-    .map((policy, at) => {
-      const seconds = secondsUntilMore(report, at);
-      const remaining = `${policy.quotedName};r=${toRemaining(report, at)}`;
-      return seconds === 0 ? remaining : `${remaining};t=${seconds}`;
-    })
-    .join(", ");
+  // Every answer carries it, so it is put together without intermediate lists.
+  let field = "";
+  for (let at = 0; at < policies.length; at++) {
+    const seconds = secondsUntilMore(report, at);
+    field += `${at === 0 ? "" : ", "}${policies[at]!.quotedName};r=${toRemaining(report, at)}`;
+    if (seconds > 0) field += `;t=${seconds}`;
+  }
+  return field;
 }
 
 /** Names for `violated-policies` of the problem body. */

@@ -20,13 +20,13 @@ export function addLimitFields(
 ): void {
   if (route.limitPolicyField === "") return;
   fields.push("RateLimit-Policy", route.limitPolicyField);
-  const parts: string[] = [];
-  if (refused !== undefined) parts.push(toLimitField(announcedBy(refused.uses), refused.report));
+  let field = refused === undefined ? "" : toLimitField(announcedBy(refused.uses), refused.report);
   for (const policy of route.limitPolicies) {
     if (policy === refused?.policy || !policy.hasBegun(session)) continue;
-    parts.push(toLimitField(announcedBy(policy.uses), policy.peek(session, nowMs)));
+    const own = toLimitField(announcedBy(policy.uses), policy.peek(session, nowMs));
+    field = field === "" ? own : `${field}, ${own}`;
   }
-  if (parts.length > 0) fields.push("RateLimit", parts.join(", "));
+  if (field !== "") fields.push("RateLimit", field);
 }
 
 /** Names of the limits that refused, for the problem document. */
