@@ -1,3 +1,5 @@
+// Runs alone: it counts bytes that optimised code allocates, and a busy machine optimises late.
+
 import assert from "node:assert/strict";
 import { statSync } from "node:fs";
 import { describe, test } from "node:test";
