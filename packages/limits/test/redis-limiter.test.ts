@@ -1,3 +1,5 @@
+// Longer than 400 lines: what one limiter over one real server promises, with the one set-up that all of it needs.
+
 import assert from "node:assert/strict";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { after, before, describe, test } from "node:test";
