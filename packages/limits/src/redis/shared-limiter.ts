@@ -105,12 +105,6 @@ export function createSharedReservation(): SharedReservation {
   };
 }
 
-/** Told of what must never be silent. Called rarely; must not throw. */
-export interface SharedLimiterObserver {
-  /** For the log and `readyz`. */
-  storeChanged?(state: StoreState, reason: string): void;
-}
-
 /** Counts since the start, for metrics. */
 export interface SharedStatistics {
   readonly store: StoreStatistics;
