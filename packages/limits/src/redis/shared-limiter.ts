@@ -1,6 +1,6 @@
 import type { LimitReport, Reservation } from "../limiter.ts";
 import { createReservation, MAX_LIMITS_AT_ONCE } from "../limiter.ts";
-import type { StoreState, StoreStatistics } from "./limit-store.ts";
+import type { StoreStatistics } from "./limit-store.ts";
 
 /**
  * The seam of a limiter that many nodes keep together. As `Limiter`, and a set may mix shared limits with local ones; but a
