@@ -29,6 +29,7 @@ export interface GatewayOptions {
   readonly limits?: GatewayConfigInput["limits"];
   readonly identity?: GatewayConfigInput["identity"];
   readonly penalty?: GatewayConfigInput["penalty"];
+  readonly limitStore?: GatewayConfigInput["limitStore"];
   readonly drainTimeoutMs?: number;
   /** Default: everything on this thread. */
   readonly threads?: number;
@@ -64,6 +65,7 @@ export async function startGateway(options: GatewayOptions): Promise<GatewayUnde
       dataFolder: options.dataFolder ?? folder.file("data"),
       identity: options.identity ?? {},
       penalty: options.penalty,
+      limitStore: options.limitStore,
       upstreams: { service: { targets: [...options.targets], ...options.upstream } },
       limits: options.limits ?? [],
       routes: (options.routes ?? [{ path: "/**" }]).map((route) => ({

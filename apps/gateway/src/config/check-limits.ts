@@ -1,3 +1,4 @@
+import { checkSharedLimits } from "./check-shared-limits.ts";
 import type { ConfigPath } from "./config-error.ts";
 import type { Draft } from "./draft.ts";
 import type { Findings } from "./findings.ts";
@@ -17,6 +18,7 @@ type Entry = readonly [ConfigPath, LimitDraft | SocketLimitDraft | undefined];
 /** Limits against the place they stand in, and against each other. */
 export function checkLimits(config: Draft<GatewayConfig>, findings: Findings): void {
   const everywhere = entriesOf(config.limits, ["limits"]);
+  checkSharedLimits(config, findings);
   for (const [path, limit] of everywhere) checkGlobal(limit, path, findings);
   checkNames([], everywhere, findings);
 

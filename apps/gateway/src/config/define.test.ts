@@ -60,6 +60,8 @@ test("the helpers write what the schema reads, in limits of requests and of mess
     cost: "request",
     name: "user-100-per-60s-burst-100",
     shadow: false,
+    store: "local",
+    whenStoreLost: "deny",
   });
   assert.equal(config.routes[0]?.limits[1]?.name, "pay");
   assert.equal(config.routes[1]?.websocket?.limits[0]?.exceed, "delay");

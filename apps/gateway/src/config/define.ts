@@ -46,12 +46,18 @@ interface LimitOptions<Unit extends Cost> {
   readonly shadow?: boolean;
 }
 
-interface BucketOptions<Unit extends Cost> extends LimitOptions<Unit> {
+/** Limits on requests may be kept together with other gateways, in the `limitStore`. */
+interface StoreOptions {
+  readonly store?: "local" | "shared";
+  readonly whenStoreLost?: "deny" | "share" | "local" | "open";
+}
+
+interface BucketOptions<Unit extends Cost> extends LimitOptions<Unit>, StoreOptions {
   readonly rate: Rate;
   readonly burst: number;
 }
 
-interface WindowOptions<Unit extends Cost> extends LimitOptions<Unit> {
+interface WindowOptions<Unit extends Cost> extends LimitOptions<Unit>, StoreOptions {
   readonly limit: number;
   readonly seconds: number;
 }
@@ -70,7 +76,7 @@ export function window<Unit extends Cost = "byte">(
   return { kind: "window", ...options };
 }
 
-interface QuotaOptions extends LimitOptions<"request" | "byte"> {
+interface QuotaOptions extends LimitOptions<"request" | "byte">, StoreOptions {
   readonly limit: number;
   readonly period: "minute" | "hour" | "day" | "week" | "month";
   /** IANA name; default `UTC`. */

@@ -94,11 +94,26 @@ const requestFields = {
     .describe("What is counted: requests, or bytes of request bodies."),
 };
 
+const storeFields = {
+  store: z
+    .enum(["local", "shared"])
+    .default("local")
+    .describe(
+      "Where it is kept: on this machine, or shared with all gateways of the same `limitStore`.",
+    ),
+  whenStoreLost: z
+    .enum(["deny", "share", "local", "open"])
+    .default("deny")
+    .describe(
+      "What a shared limit does while the store cannot be asked. `deny`: 503. `share`: each gateway admits its part of a fifth that the store never hands out. `local`: each admits its part of the whole, so that at most twice the limit passes. `open`: everything passes.",
+    ),
+};
+
 export const limitSchema = z
   .discriminatedUnion("kind", [
-    z.strictObject({ ...bucketFields, ...requestFields }),
-    z.strictObject({ ...windowFields, ...requestFields }),
-    z.strictObject({ ...quotaFields, ...requestFields }),
+    z.strictObject({ ...bucketFields, ...requestFields, ...storeFields }),
+    z.strictObject({ ...windowFields, ...requestFields, ...storeFields }),
+    z.strictObject({ ...quotaFields, ...requestFields, ...storeFields }),
     z.strictObject({ ...concurrencyFields, per: requestFields.per }),
   ])
   .transform((limit) => ({ ...limit, name: limitName(limit) }));

@@ -3,6 +3,7 @@ import { addressRange, hostName, listenHost } from "./address.ts";
 import type { Frozen } from "./frozen.ts";
 import { identitySchema } from "./identity-schema.ts";
 import { limitSchema } from "./limit-schema.ts";
+import { limitStoreSchema } from "./limit-store-schema.ts";
 import { routeSchema } from "./route-schema.ts";
 import { upstreamSchema } from "./upstream-schema.ts";
 import { bytes, count, milliseconds, name, tcpPort } from "./units.ts";
@@ -110,6 +111,11 @@ export const configSchema = z.strictObject({
     .default([])
     .describe(
       'Limits that hold on every route, beside the route\'s own. Only `per: "address"` and `per: "route"`.',
+    ),
+  limitStore: limitStoreSchema
+    .optional()
+    .describe(
+      'Where limits with `store: "shared"` are kept together with other gateways. Default: every limit is this machine\'s own.',
     ),
   penalty: z
     .strictObject({

@@ -5,17 +5,17 @@ import {
   MAX_LIMITS_AT_ONCE,
   NO_HANDLE,
   OUTCOME,
-  type EmbeddedLimiter,
   type LimitReport,
   type RateLimitPolicy,
   type Reservation,
 } from "@tidegate/limits";
 import type { Call, Peer, Session } from "./call.ts";
+import type { CallLimiter } from "./call-limiter.ts";
 import type { Outcome, Policy, SocketAction, Stage } from "./policy.ts";
 import { REASON } from "./reason.ts";
 import { refuseWith, type Refusal } from "./refusal.ts";
 import type { SlotHolders } from "./slot-holders.ts";
-import { VERDICT, type Verdict } from "./verdict.ts";
+import { PENDING, VERDICT, type Verdict } from "./verdict.ts";
 
 /** One limit as a route uses it. */
 export interface LimitUse {
@@ -47,7 +47,7 @@ export interface LimitPolicyOptions {
   readonly stage: Stage;
   /** At most `MAX_LIMITS_AT_ONCE`. */
   readonly uses: readonly LimitUse[];
-  readonly limiter: EmbeddedLimiter;
+  readonly limiter: CallLimiter;
   readonly holders: SlotHolders;
   /**
    * Whether what is charged comes back when a later stage refuses. The principal's limits do; an address's
@@ -68,7 +68,7 @@ const MAX_SPARE_RESERVATIONS = 64;
 export class LimitPolicy implements Policy {
   readonly stage: Stage;
   readonly uses: readonly LimitUse[];
-  readonly #limiter: EmbeddedLimiter;
+  readonly #limiter: CallLimiter;
   readonly #holders: SlotHolders;
   /** Whether a slot of a concurrency limit is among them. */
   readonly #holdsSlot: boolean;
@@ -120,21 +120,49 @@ export class LimitPolicy implements Policy {
     }
   }
 
-  judge(call: Call, refusal: Refusal): Verdict {
+  judge(call: Call, refusal: Refusal): Verdict | typeof PENDING {
     const detail = call.isFirst ? this.#detail : this.#byteDetail;
     const { uses, report } = detail;
     if (uses.length === 0) return VERDICT.admit;
     const outcome = this.#ask(call, uses, report);
     if (outcome === OUTCOME.admitted) return VERDICT.admit;
+    return outcome === PENDING ? PENDING : this.#refuse(outcome, detail, refusal);
+  }
+
+  /** A limit is shared with other gateways, and this one has no units of it in hand. */
+  async pending(call: Call, refusal: Refusal, signal: AbortSignal): Promise<Verdict> {
+    const { uses } = call.isFirst ? this.#detail : this.#byteDetail;
+    // Other calls are judged meanwhile, so what is said of this one has a place of its own.
+    const detail = { policy: this, uses, report: createLimitReport() };
+    this.#fill(call, uses);
+    const booking = this.#isBooked(call) ? this.#takeBooking() : undefined;
+    const outcome = await this.#limiter.acquireRemote!(
+      this.#handles,
+      this.#costs,
+      uses.length,
+      detail.report,
+      booking,
+      signal,
+    );
+    if (booking !== undefined) this.#noteBooking(call, booking, outcome);
+    return outcome === OUTCOME.admitted ? VERDICT.admit : this.#refuse(outcome, detail, refusal);
+  }
+
+  #refuse(outcome: number, detail: LimitDetail, refusal: Refusal): Verdict {
+    const { uses, report } = detail;
     for (let at = 0; at < report.violatedCount; at++)
       this.#refusals[this.uses.indexOf(uses[report.violated[at] as number] as LimitUse)]! += 1;
-    const isImpossible = outcome === OUTCOME.impossible;
-    refuseWith(refusal, isImpossible ? REASON.cost_impossible : REASON.limit_exceeded, {
-      retryAfterMs: isImpossible ? 0 : report.retryAfterMs,
-      remaining: report.remaining[report.violated[0] ?? 0] ?? 0,
-      detail,
-    });
-    return isImpossible ? VERDICT.reject : VERDICT.throttle;
+    const remaining = report.remaining[report.violated[0] ?? 0] ?? 0;
+    const { retryAfterMs } = report;
+    if (outcome === OUTCOME.impossible) {
+      refuseWith(refusal, REASON.cost_impossible, { retryAfterMs: 0, remaining, detail });
+      return VERDICT.reject;
+    }
+    const isOver = outcome === OUTCOME.refused;
+    const reason = isOver ? REASON.limit_exceeded : REASON.limit_store_lost;
+    // A store that is lost says nothing about anybody's limits.
+    refuseWith(refusal, reason, { retryAfterMs, remaining, detail: isOver ? detail : undefined });
+    return isOver ? VERDICT.throttle : VERDICT.unavailable;
   }
 
   commit(call: Call): void {
@@ -176,10 +204,9 @@ export class LimitPolicy implements Policy {
   #ask(call: Call, uses: readonly LimitUse[], report: LimitReport): number {
     this.#fill(call, uses);
     const nowMs = whole(call.nowMs);
-    const isBooked = call.isFirst && (this.#isRefundable || this.#holdsSlot);
-    if (!isBooked)
+    if (!this.#isBooked(call))
       return this.#limiter.acquire(this.#handles, this.#costs, uses.length, nowMs, report);
-    const booking = this.#spare.pop() ?? createReservation();
+    const booking = this.#takeBooking();
     const outcome = this.#limiter.reserve(
       this.#handles,
       this.#costs,
@@ -188,10 +215,22 @@ export class LimitPolicy implements Policy {
       report,
       booking,
     );
+    this.#noteBooking(call, booking, outcome);
+    return outcome;
+  }
+
+  #isBooked(call: Call): boolean {
+    return call.isFirst && (this.#isRefundable || this.#holdsSlot);
+  }
+
+  #takeBooking(): Reservation {
+    return this.#spare.pop() ?? this.#limiter.createReservation?.() ?? createReservation();
+  }
+
+  #noteBooking(call: Call, booking: Reservation, outcome: number): void {
     if (outcome !== OUTCOME.admitted) this.#keep(booking);
     else if (this.#isRefundable) call.booking = booking;
     else this.#spend(call, booking);
-    return outcome;
   }
 
   /** What was booked is spent; slots are held on, for the session. */

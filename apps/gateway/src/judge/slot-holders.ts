@@ -1,5 +1,6 @@
 import type { Clock, Timer } from "@tidegate/clock";
-import type { EmbeddedLimiter, Reservation } from "@tidegate/limits";
+import type { Reservation } from "@tidegate/limits";
+import type { CallLimiter } from "./call-limiter.ts";
 
 /** A third of the time after which the engine gives a silent holder up for lost. */
 const RENEW_MS = 20_000;
@@ -9,13 +10,13 @@ const RENEW_MS = 20_000;
  * free when they end; those of a thread that died come free because nobody says any more that they live.
  */
 export class SlotHolders {
-  readonly #limiter: EmbeddedLimiter;
+  readonly #limiter: CallLimiter;
   readonly #clock: Clock;
   /** Bounded by the requests in flight and the sockets of this thread. */
   readonly #held = new Set<Reservation>();
   #timer: Timer | undefined;
 
-  constructor(limiter: EmbeddedLimiter, clock: Clock) {
+  constructor(limiter: CallLimiter, clock: Clock) {
     this.#limiter = limiter;
     this.#clock = clock;
   }

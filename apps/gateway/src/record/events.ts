@@ -112,6 +112,19 @@ export function adminRefused(
   log.event("warn", "admin.refused", fields);
 }
 
+/** The store that limits are shared in answers. */
+export function limitStoreReached(log: Log, fields: { readonly worker: number }): void {
+  log.event("info", "limit-store.reached", fields);
+}
+
+/** It does not any more; until it does, each shared limit does what its `whenStoreLost` says. */
+export function limitStoreLost(
+  log: Log,
+  fields: { readonly worker: number; readonly reason: string },
+): void {
+  log.event("warn", "limit-store.lost", fields);
+}
+
 /** Somebody was put into the penalty box: who, for going on over which limit, and until when. */
 export function penaltyBegan(log: Log, { key, strikes, reason, untilMs }: PenaltyEntry): void {
   log.event("warn", "penalty.began", { caller: key, strikes, limit: reason, untilMs });

@@ -1,6 +1,6 @@
 /** A block of counters of one thread: what they count, and the memory they are in. */
 export interface MetricBlock {
-  readonly kind: "route" | "messages" | "limits";
+  readonly kind: "route" | "messages" | "limits" | "limit-store";
   readonly routeId: string;
   /** The upstream's name; empty where there is none. */
   readonly upstream: string;

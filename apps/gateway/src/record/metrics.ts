@@ -25,8 +25,13 @@ export interface Metrics {
   messageCounters(route: Route, towards: Towards): Float64Array;
   /** One counter per limit of the route, in the order of `names`; whoever refuses for that limit adds 1. */
   limitCounters(routeId: string, names: readonly string[]): Float64Array;
+  /** Of the store of shared limits: whether this thread reaches it (0 or 1), then decisions without it, by `LOST_MODES`. */
+  limitStoreCounters(): Float64Array;
   readonly blocks: readonly MetricBlock[];
 }
+
+/** What shared limits do while their store is lost. */
+export const LOST_MODES = ["deny", "share", "local", "open"] as const;
 
 // A route's id begins with methods or a slash, so this can be nobody's.
 const NO_ROUTE = "none";
@@ -80,6 +85,11 @@ export function createMetrics(): Metrics {
     },
     limitCounters: (routeId, names) =>
       memory.claim({ kind: "limits", routeId, upstream: "", names, towards: 0 }, names.length),
+    limitStoreCounters: () =>
+      memory.claim(
+        { kind: "limit-store", routeId: NO_ROUTE, upstream: "", names: [], towards: 0 },
+        1 + LOST_MODES.length,
+      ),
     blocks: memory.blocks,
   };
 }

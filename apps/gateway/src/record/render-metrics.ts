@@ -4,6 +4,7 @@ import { VERDICT_NAMES } from "../judge/verdict.ts";
 import { createFamily, type Family, labelText, type Labels } from "./exposition.ts";
 import { ADDED_BOUNDS_MS, DURATION_BOUNDS_MS, type Bounds } from "./histogram.ts";
 import type { MetricBlock } from "./metric-memory.ts";
+import { LOST_MODES } from "./metrics.ts";
 import type { ProcessFacts } from "./process-facts.ts";
 import {
   ADDED_CELLS,
@@ -36,6 +37,7 @@ export function renderMetrics(blocks: readonly MetricBlock[], facts: MetricFacts
   for (const block of mergeBlocks(blocks)) {
     if (block.kind === "route") addRoute(families, block);
     if (block.kind === "messages") addMessages(families, block);
+    if (block.kind === "limit-store") addLimitStore(families, block);
   }
   for (const block of blocks) {
     if (block.kind === "route") addFaults(families, block);
@@ -48,6 +50,12 @@ export function renderMetrics(blocks: readonly MetricBlock[], facts: MetricFacts
       .map((family) => family.text())
       .join("") + processText(facts)
   );
+}
+
+function addLimitStore(families: Families, { cells }: MetricBlock): void {
+  families.storeUp.add([], cells[0] ?? 0);
+  for (const [at, mode] of LOST_MODES.entries())
+    families.whileLost.add([["mode", mode]], cells[at + 1] ?? 0);
 }
 
 type Families = ReturnType<typeof createFamilies>;
@@ -77,6 +85,16 @@ const createFamilies = () => ({
     "tidegate_limit_refusals_total",
     "counter",
     "Requests and messages over a limit, by the limit's name.",
+  ),
+  storeUp: createFamily(
+    "tidegate_limit_store_threads_up",
+    "gauge",
+    "Threads that reach the store of shared limits now.",
+  ),
+  whileLost: createFamily(
+    "tidegate_limit_store_lost_decisions_total",
+    "counter",
+    "Limits decided without their store, by what they do then.",
   ),
   messages: createFamily(
     "tidegate_messages_total",

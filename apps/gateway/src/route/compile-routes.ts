@@ -1,10 +1,6 @@
 import type { Clock } from "@tidegate/clock";
-import {
-  toPolicyField,
-  toRateLimitPolicy,
-  type LimitDefinition,
-  type EmbeddedLimiter,
-} from "@tidegate/limits";
+import { toPolicyField, toRateLimitPolicy, type LimitDefinition } from "@tidegate/limits";
+import type { SharedLimit } from "@tidegate/limits/redis";
 import type {
   GatewayConfig,
   LimitConfig,
@@ -13,6 +9,7 @@ import type {
   UpstreamConfig,
 } from "../config/schema.ts";
 import { toChallenges } from "../identify/challenges.ts";
+import type { CallLimiter } from "../judge/call-limiter.ts";
 import { SlotHolders } from "../judge/slot-holders.ts";
 import { LimitPolicy, type LimitUse } from "../judge/limit-policy.ts";
 import type { Policy } from "../judge/policy.ts";
@@ -35,9 +32,9 @@ export function compileRoutes(
     metrics: LimitCounters;
     clock: Clock;
     /** Gets `limitDefinitionsOf(config)`. */
-    createLimiter: (definitions: readonly LimitDefinition[]) => EmbeddedLimiter;
+    createLimiter: (definitions: readonly LimitDefinition[]) => CallLimiter;
   },
-): { readonly routes: readonly Route[]; readonly limiter: EmbeddedLimiter | undefined } {
+): { readonly routes: readonly Route[]; readonly limiter: CallLimiter | undefined } {
   const { definitions, drafts } = assignLimits(config);
   const limiter = definitions.length === 0 ? undefined : createLimiter(definitions);
   const engine =
@@ -53,6 +50,21 @@ export function limitDefinitionsOf(config: GatewayConfig): readonly LimitDefinit
   return assignLimits(config).definitions;
 }
 
+/** Which of `limitDefinitionsOf` are shared with other gateways, by position, and what holds while that cannot be. */
+export function sharedLimitsOf(config: GatewayConfig): ReadonlyMap<number, SharedLimit> {
+  const { definitions, limits } = assignLimits(config);
+  const places = limitPlacesOf(config);
+  const shared = new Map<number, SharedLimit>();
+  for (const [index, limit] of limits.entries()) {
+    if (!("store" in limit) || limit.store !== "shared") continue;
+    const definition = definitions[index] as LimitDefinition;
+    const { whenStoreLost } = limit;
+    // A made name may stand on several routes; each of them is a limit of its own.
+    shared.set(index, { definition, whenStoreLost, id: `${places[index]} ${limit.name}` });
+  }
+  return shared;
+}
+
 /** Where each of `limitDefinitionsOf` holds: a route's id, or `everywhere`. */
 export function limitPlacesOf(config: GatewayConfig): readonly string[] {
   const { global, drafts } = assignLimits(config);
@@ -64,9 +76,8 @@ export function limitPlacesOf(config: GatewayConfig): readonly string[] {
 }
 
 function assignLimits(config: GatewayConfig) {
-  const definitions: LimitDefinition[] = [];
-  const define = (limit: LimitConfig | SocketLimitConfig): number =>
-    definitions.push(toDefinition(limit)) - 1;
+  const limits: (LimitConfig | SocketLimitConfig)[] = [];
+  const define = (limit: LimitConfig | SocketLimitConfig): number => limits.push(limit) - 1;
   const global = config.limits.map((limit) => ({ limit, limitIndex: define(limit) }));
   const drafts = config.routes.map((route) => ({
     route,
@@ -76,7 +87,7 @@ function assignLimits(config: GatewayConfig) {
       limitIndex: define(limit),
     })),
   }));
-  return { definitions, global, drafts };
+  return { limits, definitions: limits.map(toDefinition), global, drafts };
 }
 
 /** Where refusals of a route's limits are counted, in the order of `names`. */
@@ -86,7 +97,7 @@ export interface LimitCounters {
 
 /** What every limit policy of a worker shares. */
 interface LimitEngine {
-  readonly limiter: EmbeddedLimiter;
+  readonly limiter: CallLimiter;
   readonly holders: SlotHolders;
 }
 

@@ -1,6 +1,6 @@
 import { createAssertionSigner, loadAssertionKeys } from "@tidegate/auth";
 import type { Clock, Random } from "@tidegate/clock";
-import type { EmbeddedLimiter, LimitDefinition, Limiter } from "@tidegate/limits";
+import type { EmbeddedLimiter, LimitDefinition } from "@tidegate/limits";
 import { createClientAddress } from "../accept/client-address.ts";
 import { createHttp1Listener, type Http1Listener } from "../accept/http1-listener.ts";
 import { createOwnEndpoints, PROBLEMS_PATH } from "../accept/own-endpoints.ts";
@@ -10,6 +10,7 @@ import type { Readiness } from "../admin/readiness.ts";
 import { DataPlaneArrivals } from "../arrivals.ts";
 import type { GatewayConfig, UpstreamConfig } from "../config/schema.ts";
 import { createIdentifier, type OpenPasswords } from "../identify/create-identifier.ts";
+import type { CallLimiter } from "../judge/call-limiter.ts";
 import type { PenaltyGate } from "../penalty/penalty-gate.ts";
 import { createRecorder } from "../record/create-recorder.ts";
 import { createIdentifiers } from "../record/identifiers.ts";
@@ -20,6 +21,7 @@ import { compileRoutes } from "../route/compile-routes.ts";
 import { createRouteTable } from "../route/route-table.ts";
 import { LiveSockets } from "../session/live-sockets.ts";
 import { createUpstream } from "../upstream/upstream-pool.ts";
+import { shareLimits, type SharedLimits } from "./shared-limits.ts";
 import { CELL, type WorkerCells } from "./worker-cells.ts";
 
 export interface DataPlaneOptions {
@@ -52,6 +54,9 @@ export interface DataPlaneOptions {
 const SWEEP_INTERVAL_MS = 100;
 const SWEEP_RECORDS = 1_024;
 
+/** Longer than this a gateway does not wait for the store of shared limits before it listens. */
+const LIMIT_STORE_WAIT_MS = 2_000;
+
 /** A listener with everything behind it, on the thread that made it. */
 export interface RunningDataPlane extends AsyncDisposable {
   readonly port: number;
@@ -70,11 +75,20 @@ export async function runDataPlane(options: DataPlaneOptions): Promise<RunningDa
   const { config, worker, life, cells, clock, random, log, metrics, viaName } = options;
   await using parts = new AsyncDisposableStack();
   const recorder = createRecorder({ log, metrics, writesRequests: config.record.requests });
+  let shared: SharedLimits | undefined;
   const { routes, limiter } = compileRoutes(config, {
     metrics,
     clock,
-    createLimiter: options.createLimiter,
+    createLimiter(definitions) {
+      const local = options.createLimiter(definitions);
+      shared = shareLimits({ ...options, local });
+      return shared?.limiter ?? local;
+    },
   });
+  if (shared !== undefined) {
+    parts.use(shared);
+    await shared.whenUp(LIMIT_STORE_WAIT_MS);
+  }
   if (limiter !== undefined) parts.use(sweepLimits(limiter, clock));
   const { openPasswords } = options;
   const identifier = parts.use(
@@ -167,7 +181,8 @@ export async function runDataPlane(options: DataPlaneOptions): Promise<RunningDa
   return {
     port,
     url,
-    readiness,
+    // Operators see a lost store; balancers do not, or they would take out every gateway at once.
+    readiness: () => [...readiness(), ...(shared?.readiness() ?? [])],
     async drain() {
       isDraining = true;
       await Promise.all([listener.drain(), running.drain(), liveSockets.drain()]);
@@ -198,7 +213,7 @@ function shareOf(upstream: UpstreamConfig, workers: number): UpstreamConfig {
   };
 }
 
-function sweepLimits(limiter: Limiter, clock: Clock): Disposable {
+function sweepLimits(limiter: CallLimiter, clock: Clock): Disposable {
   const sweep = (): void => {
     limiter.sweep(clock.monotonicMs(), SWEEP_RECORDS);
     timer = clock.after(SWEEP_INTERVAL_MS, sweep);

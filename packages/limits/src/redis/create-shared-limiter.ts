@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import type { Clock, Random } from "@tidegate/clock";
-import { NO_HANDLE, OUTCOME, type Limiter, type LimitReport } from "../limiter.ts";
+import { NO_HANDLE, OUTCOME, type LimitReport } from "../limiter.ts";
+import type { EmbeddedLimiter } from "../embedded-limiter.ts";
 import { AccountTable, DEFAULT_MAX_ACCOUNTS, FIRST_SHARED_HANDLE } from "./account-table.ts";
 import { ASKED, askStore, endNotes } from "./ask-store.ts";
 import { CallScale, type SharedCall } from "./call-scale.ts";
+import type { LeaseAccount } from "./lease-account.ts";
 import { LeaseKeeper } from "./lease-keeper.ts";
 import type { LimitStore } from "./limit-store.ts";
 import { LostStore } from "./lost-store.ts";
@@ -22,7 +24,7 @@ export interface SharedLimiterOptions {
   /** Shared limits by their position among all limits; positions that are not here belong to `local`. */
   readonly limits: ReadonlyMap<number, SharedLimit>;
   /** For the other positions. It is asked with the same positions, so it is made of the same list of definitions. */
-  readonly local?: Limiter;
+  readonly local?: EmbeddedLimiter;
   readonly store: LimitStore;
   readonly clock: Clock;
   readonly random: Random;
@@ -48,7 +50,7 @@ export function createSharedLimiter(options: SharedLimiterOptions): SharedLimite
 
 class LeasingLimiter implements SharedLimiter {
   readonly #plans = new Map<number, SharedPlan>();
-  readonly #local: Limiter | undefined;
+  readonly #local: EmbeddedLimiter | undefined;
   readonly #store: LimitStore;
   readonly #clock: Clock;
   readonly #accounts: AccountTable;
@@ -129,13 +131,31 @@ class LeasingLimiter implements SharedLimiter {
     signal: AbortSignal,
   ): Promise<SharedOutcome> {
     const call = { handles: handles.slice(0, count), costs: costs.slice(0, count), count };
-    const deadlineMs = this.#clock.monotonicMs() + this.#budgetMs;
     this.#counts.remotely++;
+    // Whoever releases its handles meanwhile does not make the call's accounts somebody else's.
+    const accounts = this.#accountsOf(call);
+    for (const account of accounts) account.users++;
+    try {
+      return await this.#decideRemotely(call, report, reservation, signal);
+    } finally {
+      for (const account of accounts) account.users--;
+    }
+  }
+
+  async #decideRemotely(
+    call: SharedCall,
+    report: LimitReport,
+    reservation: SharedReservation | undefined,
+    signal: AbortSignal,
+  ): Promise<SharedOutcome> {
+    const deadlineMs = this.#clock.monotonicMs() + this.#budgetMs;
     for (;;) {
       const nowMs = this.#clock.monotonicMs();
       // Whoever gave up wants no admission.
-      if (signal.aborted)
+      if (signal.aborted) {
+        this.#scale.weigh(call, nowMs, true);
         return this.#scale.describe(call, nowMs, report, SHARED_OUTCOME.unavailable);
+      }
       const mayAsk = nowMs < deadlineMs;
       const outcome = this.#decide(call, nowMs, report, reservation, mayAsk);
       if (outcome !== PENDING) return outcome;
@@ -182,6 +202,19 @@ class LeasingLimiter implements SharedLimiter {
     this.#local?.refund(reservation, nowMs);
   }
 
+  createReservation(): SharedReservation {
+    return createSharedReservation();
+  }
+
+  finish(reservation: SharedReservation, nowMs: number): void {
+    endNotes(reservation, this.#keeper, true);
+    this.#local?.finish(reservation, nowMs);
+  }
+
+  renew(reservation: SharedReservation, nowMs: number): boolean {
+    return this.#local?.renew(reservation, nowMs) ?? true;
+  }
+
   peek(
     handles: Int32Array,
     costs: Int32Array,
@@ -225,6 +258,13 @@ class LeasingLimiter implements SharedLimiter {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#keeper.endAll();
     await this.#store[Symbol.asyncDispose]();
+  }
+
+  #accountsOf({ handles, count }: SharedCall): LeaseAccount[] {
+    const shared = Array.from(handles.subarray(0, count)).filter(
+      (handle) => handle >= FIRST_SHARED_HANDLE,
+    );
+    return shared.map((handle) => this.#accounts.at(handle));
   }
 
   /** Demand, by which leases are sized. */

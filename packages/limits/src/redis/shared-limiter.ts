@@ -45,9 +45,16 @@ export interface SharedLimiter extends AsyncDisposable {
     signal: AbortSignal,
   ): Promise<SharedOutcome>;
 
+  /** For `reserve`; reusable. */
+  createReservation(): SharedReservation;
+
   settle(reservation: SharedReservation, nowMs: number): void;
   /** As `Limiter.refund`. What a lease has lost by ending meanwhile stays spent. */
   refund(reservation: SharedReservation, nowMs: number): void;
+
+  /** As `EmbeddedLimiter.finish` and `renew`: slots of local concurrency limits. */
+  finish(reservation: SharedReservation, nowMs: number): void;
+  renew(reservation: SharedReservation, nowMs: number): boolean;
 
   /** What this node knows, without asking: for shared limits `remaining` is a lower bound. Spends nothing. */
   peek(

@@ -11,6 +11,8 @@ export type WhenStoreLost = "deny" | "share" | "local" | "open";
 /** One limit that many nodes keep together. */
 export interface SharedLimit {
   readonly definition: LimitDefinition;
+  /** What nodes know it by; limits with the same one are one limit. Default: the definition's name. */
+  readonly id?: string;
   readonly whenStoreLost: WhenStoreLost;
   /** Every call asks Redis, no leases: for limits where each unit counts. Default: leases once a caller is busy. */
   readonly isDirect?: boolean;
@@ -63,7 +65,7 @@ export function toSharedPlan(limit: SharedLimit, nodes: number): SharedPlan {
     capacity,
     sharedCapacity,
     tag: createHash("sha256")
-      .update(`${definition.kind} ${definition.name}`)
+      .update(`${definition.kind} ${limit.id ?? definition.name}`)
       .digest("base64url")
       .slice(0, 12),
     fallback: fallbackOf(

@@ -1,0 +1,56 @@
+import type { ConfigPath } from "./config-error.ts";
+import type { Draft } from "./draft.ts";
+import type { Findings } from "./findings.ts";
+import type { GatewayConfig, LimitConfig } from "./schema.ts";
+
+/** Limits that are shared with other gateways: whether there is a store, and whether the limit can be shared. */
+export function checkSharedLimits(config: Draft<GatewayConfig>, findings: Findings): void {
+  const everywhere = entriesOf(config.limits, ["limits"]);
+  const own = (config.routes ?? []).flatMap((route, index) =>
+    entriesOf(route?.limits, ["routes", index, "limits"]),
+  );
+  let isUsed = false;
+  for (const [path, limit] of [...everywhere, ...own]) {
+    if (limit === undefined || !("store" in limit) || limit.store !== "shared") continue;
+    isUsed = true;
+    if (config.limitStore === undefined) {
+      const reason = 'is "shared", but there is no `limitStore` to share it in';
+      findings.mistake([...path, "store"], reason, ["local"]);
+    }
+    checkOne(limit, path, findings);
+  }
+  if (config.limitStore === undefined || isUsed) return;
+  findings.warning(["limitStore"], 'is not used: no limit says `store: "shared"`');
+}
+
+function checkOne(
+  limit: Draft<Exclude<LimitConfig, { kind: "concurrency" }>>,
+  path: ConfigPath,
+  findings: Findings,
+): void {
+  if (limit.per === "connection") {
+    const reason = 'is "connection", but a connection is one gateway\'s own; nothing is to share';
+    findings.mistake([...path, "per"], reason, ["user", "address", "route"]);
+  }
+  if (limit.cost === "byte") {
+    const reason = 'is "byte", but only requests can be counted by a shared limit';
+    findings.mistake([...path, "cost"], reason, ["request"]);
+  }
+  if (limit.shadow === true) {
+    const reason = "is true, but shadow mode is for limits of this machine";
+    findings.mistake([...path, "shadow"], reason, ["false"]);
+  }
+  const divides = limit.whenStoreLost === "share" || limit.whenStoreLost === "local";
+  if (limit.kind !== "quota" || !divides) return;
+  const reason = `is "${limit.whenStoreLost}", but a quota is not divided among gateways`;
+  findings.mistake([...path, "whenStoreLost"], reason, ["deny", "open"]);
+}
+
+type Entry = readonly [ConfigPath, Draft<LimitConfig> | undefined];
+
+function entriesOf(
+  limits: readonly (Draft<LimitConfig> | undefined)[] | undefined,
+  path: ConfigPath,
+): Entry[] {
+  return (limits ?? []).map((limit, index) => [[...path, index], limit]);
+}
