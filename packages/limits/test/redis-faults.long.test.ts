@@ -1,3 +1,3 @@
 import { simulationsHold } from "./redis-fault-runs.ts";
 
-simulationsHold({ seeds: 60, steps: 4_000 });
+simulationsHold({ seeds: 15, steps: 2_500 });
