@@ -152,6 +152,10 @@ describe("EmbeddedPenalties", () => {
     assert.equal(view.isBoxed(name), false);
   });
 
+  // The smallest object has 16 bytes: one made for a single one of the three callers would show as 5 a call. What the
+  // runtime allocates for itself meanwhile differs from checkout to checkout, and stays below 2.
+  const MOST_NOISE_BYTES = 4;
+
   test("isBoxed() allocates nothing, whether somebody is boxed or not", async () => {
     using store = open(manualClock(1_800_000_000_000));
     for (let number = 0; number < 100; number++) await store.strike(address(number), "calls");
@@ -159,13 +163,13 @@ describe("EmbeddedPenalties", () => {
     let least = Number.POSITIVE_INFINITY;
     let boxed = 0;
     // The leanest of some rounds: code that is not optimised yet allocates, and the compiler does too.
-    for (let round = 0; round < 60 && least >= 1; round++) {
+    for (let round = 0; round < 60 && least >= MOST_NOISE_BYTES; round++) {
       const before = getHeapStatistics().total_allocated_bytes;
       for (let call = 0; call < 30_000; call++)
         for (let at = 0; at < names.length; at++) if (store.isBoxed(names[at]!)) boxed++;
       least = Math.min(least, (getHeapStatistics().total_allocated_bytes - before) / 90_000);
     }
-    assert.ok(least < 1, `${least} bytes a call`);
+    assert.ok(least < MOST_NOISE_BYTES, `${least} bytes a call`);
     assert.ok(boxed >= 30_000);
   });
 });
