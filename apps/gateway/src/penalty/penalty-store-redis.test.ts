@@ -5,7 +5,7 @@ import { manualClock, systemClock, systemRandom, type ManualClock } from "@tideg
 import { startRedis, waitFor, type Redis } from "@tidegate/testkit";
 import fc from "fast-check";
 import { penaltyKeyOf } from "./penalty-key.ts";
-import { connectRedis } from "./redis-connection.ts";
+import { connectRedis } from "@tidegate/limits/redis";
 import { ada, lookAt, penaltyStoreContract } from "./penalty-store.contract.ts";
 import type { PenaltyStore } from "./penalty-store.ts";
 import { EmbeddedPenalties } from "./penalty-store-embedded.ts";
@@ -192,7 +192,11 @@ describe("RedisPenalties", () => {
 
 async function openServerCommands() {
   const { promise, resolve } = Promise.withResolvers<void>();
-  const connection = connectRedis({ url: redis.url, jitter: () => 0, connected: resolve });
+  const connection = connectRedis({
+    url: redis.url,
+    jitter: () => 0,
+    events: { connected: resolve },
+  });
   await promise;
   return connection;
 }

@@ -1,3 +1,4 @@
+import { connectRedis, type RedisConnection } from "@tidegate/limits/redis";
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -23,7 +24,9 @@ import {
 } from "./penalty-store.ts";
 import { createPenaltyMemory, PenaltyTable } from "./penalty-table.ts";
 import { PenaltyTableWriter } from "./penalty-table-writer.ts";
-import { connectRedis, type RedisConnection } from "./redis-connection.ts";
+
+/** Commands that wait for a reply; more fail at once. Strikes are rare; so many would be an attack in itself. */
+const MOST_COMMANDS_UNDER_WAY = 1_024;
 
 export interface RedisPenaltyOptions {
   readonly url: string;
@@ -107,8 +110,9 @@ export class RedisPenalties extends PenaltyTable implements PenaltyStore, AsyncD
     this.#writer = new PenaltyTableWriter(this.memory);
     this.#heardMs = clock.monotonicMs();
     const jitter = (): number => random.unit();
-    this.#asking = connectRedis({ url, jitter });
-    this.#listening = connectRedis({ url, jitter, connected: () => this.#begin() });
+    const connection = { url, jitter, mostCommandsUnderWay: MOST_COMMANDS_UNDER_WAY };
+    this.#asking = connectRedis(connection);
+    this.#listening = connectRedis({ ...connection, events: { connected: () => this.#begin() } });
     this.#watch = clock.after(WATCH_MS, this.#check);
   }
 

@@ -1,5 +1,10 @@
 export { createSharedLimiter, type SharedLimiterOptions } from "./create-shared-limiter.ts";
 export { type LimitStore, type StoreState, type StoreStatistics } from "./limit-store.ts";
+export {
+  connectRedis,
+  type RedisConnection,
+  type RedisConnectionEvents,
+} from "./redis-connection.ts";
 export { RedisStore, type RedisStoreOptions } from "./redis-store.ts";
 export {
   createSharedReservation,

@@ -12,11 +12,11 @@ export interface RedisConnection extends AsyncDisposable {
 
 export interface RedisConnectionEvents {
   /** A new connection is ready. Nothing but what this returns is sent before the promise settles. */
-  connected(): void;
-  lost(error: Error | undefined): void;
+  connected?(): void;
+  lost?(error: Error | undefined): void;
 }
 
-/** Commands that wait for a reply; more fail at once. At 50 ms a reply and 100,000 commands a second some 5,000 are under way. */
+/** Commands that wait for a reply unless told otherwise; more fail at once. At 50 ms a reply and 100,000 commands a second some 5,000 are under way. */
 const MOST_COMMANDS_UNDER_WAY = 8_192;
 const CONNECT_TIMEOUT_MS = 2_000;
 const FIRST_RECONNECT_MS = 50;
@@ -29,10 +29,11 @@ const LONGEST_RECONNECT_MS = 1_000;
  */
 export function connectRedis(options: {
   readonly url: string;
-  readonly events: RedisConnectionEvents;
+  readonly events?: RedisConnectionEvents;
   readonly jitter: () => number;
+  readonly mostCommandsUnderWay?: number;
 }): RedisConnection {
-  const { events } = options;
+  const { events = {}, mostCommandsUnderWay = MOST_COMMANDS_UNDER_WAY } = options;
   let isReady = false;
   let isClosed = false;
   const open = () => {
@@ -40,7 +41,7 @@ export function connectRedis(options: {
       url: options.url,
       RESP: 2,
       disableOfflineQueue: true,
-      commandsQueueMaxLength: MOST_COMMANDS_UNDER_WAY,
+      commandsQueueMaxLength: mostCommandsUnderWay,
       // Only ever one server; and every command has a budget of its own.
       maintNotifications: "disabled",
       commandOptions: { timeout: 0 },
@@ -56,12 +57,12 @@ export function connectRedis(options: {
     const lose = (error: Error | undefined): void => {
       if (!isCurrent() || !isReady) return;
       isReady = false;
-      events.lost(error);
+      events.lost?.(error);
     };
     client.on("ready", () => {
       if (!isCurrent()) return;
       isReady = true;
-      events.connected();
+      events.connected?.();
     });
     client.on("error", (error: Error) => lose(error));
     client.on("reconnecting", () => lose(undefined));
@@ -89,7 +90,7 @@ export function connectRedis(options: {
       if (isClosed) return;
       const wasReady = isReady;
       close();
-      if (wasReady) events.lost(new Error("Redis did not answer"));
+      if (wasReady) events.lost?.(new Error("Redis did not answer"));
       current = open();
     },
     async [Symbol.asyncDispose]() {
