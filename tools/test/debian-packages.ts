@@ -22,6 +22,11 @@ const PACKAGES: readonly DebianPackage[] = [
     file: "/usr/lib/postgresql/15/bin/postgres",
     reason: "the testkit starts a real one",
   },
+  {
+    name: "glewlwyd",
+    file: "/usr/bin/glewlwyd",
+    reason: "an OpenID provider that is not of ours",
+  },
 ];
 
 /**

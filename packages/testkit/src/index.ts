@@ -1,6 +1,12 @@
 export { startChromium, type Chromium } from "./chromium.ts";
 export { freePort } from "./free-port.ts";
 export { readAnswer, type RawAnswer } from "./http-answer.ts";
+export {
+  startGlewlwyd,
+  type Glewlwyd,
+  type GlewlwydOptions,
+  type GlewlwydPerson,
+} from "./glewlwyd.ts";
 export { issuer, type Issuer, type IssuerAlgorithm, type Outage } from "./issuer.ts";
 export { missingProgram } from "./missing-program.ts";
 export { startPostgres, type Postgres } from "./postgres.ts";
