@@ -1,5 +1,6 @@
 import { mkdir } from "node:fs/promises";
 import { availableParallelism } from "node:os";
+import { join } from "node:path";
 import type { Worker } from "node:worker_threads";
 import { loadAssertionKeys } from "@tidegate/auth";
 import { systemClock, systemRandom, type Clock, type Random } from "@tidegate/clock";
@@ -21,9 +22,11 @@ import { createLogger, type Log } from "./record/logger.ts";
 import { createMetrics } from "./record/metrics.ts";
 import { readProcessFacts } from "./record/process-facts.ts";
 import { renderMetrics } from "./record/render-metrics.ts";
+import { GatewayDatabase } from "./store/gateway-database.ts";
 import { VERSION } from "./version.ts";
 import { keepLimitSnapshot, takeLimitSnapshot } from "./worker/limit-snapshot.ts";
 import { reservePort } from "./worker/reserve-port.ts";
+import { DataThreads } from "./worker/data-threads.ts";
 import type { DataPlaneHost } from "./worker/data-plane-host.ts";
 import { hostOnThisThread } from "./worker/host-on-this-thread.ts";
 import { hostOnWorkers } from "./worker/host-on-workers.ts";
@@ -135,11 +138,16 @@ class RunningGateway implements Gateway {
     this.#log = log;
     // Made here, before any worker reads them.
     loadAssertionKeys({ folder: config.dataFolder, clock, random });
+    // Where the parts that keep rows keep them; opened before any of them.
+    this.#parts.use(new GatewayDatabase(join(config.dataFolder, "gateway.sqlite")));
+    const dataThreads = new DataThreads();
     const limitSnapshot = await takeLimitSnapshot(config.dataFolder);
-    const penalties = await openPenalties({ config, log, clock, random });
+    const penalties = await openPenalties({ config, dataThreads, log, clock, random });
     if (penalties !== undefined) this.#parts.use(penalties);
     this.#penalties = penalties;
-    const host = this.#parts.use(await this.#openHost(log, { limitSnapshot, penalties }));
+    const host = this.#parts.use(
+      await this.#openHost(log, { limitSnapshot, penalties, dataThreads }),
+    );
     this.#host = host;
     const url = config.listen.publicUrl ?? `http://localhost:${host.port}`;
     listenerOpened(log, { listener: "public", url });
@@ -170,7 +178,11 @@ class RunningGateway implements Gateway {
 
   async #openHost(
     log: Log,
-    kept: { limitSnapshot: Uint8Array | undefined; penalties: Penalties | undefined },
+    kept: {
+      limitSnapshot: Uint8Array | undefined;
+      penalties: Penalties | undefined;
+      dataThreads: DataThreads;
+    },
   ): Promise<DataPlaneHost> {
     const clock = this.#clock;
     const random = this.#random;

@@ -6,13 +6,21 @@ import { tempFolder, waitFor } from "@tidegate/testkit";
 import { validateConfig } from "../src/config/load-config.ts";
 import { openLogDestination } from "../src/record/log-destination.ts";
 import { createLogger } from "../src/record/logger.ts";
+import { DataThreads } from "../src/worker/data-threads.ts";
 import { Supervisor } from "../src/worker/supervisor.ts";
 import { fastClock } from "./http-harness.ts";
 
 /** A supervisor of one worker that runs `entry`, with its log in a folder of its own. */
 async function superviseOne(
   entry: string,
-  options: { clock?: Clock; observeThread?: (thread: Worker) => void } = {},
+  {
+    dataThreads = new DataThreads(),
+    ...options
+  }: {
+    clock?: Clock;
+    observeThread?: (thread: Worker) => void;
+    dataThreads?: DataThreads;
+  } = {},
 ): Promise<{ supervisor: Supervisor } & AsyncDisposable> {
   await using parts = new AsyncDisposableStack();
   const folder = parts.use(await tempFolder());
@@ -38,7 +46,8 @@ async function superviseOne(
       workers: 1,
       port: 0,
       viaName: "test",
-      passwords: new Map(),
+      passwordIssuers: {},
+      dataThreads,
       log,
       limitSnapshot: undefined,
       clock: systemClock,
@@ -66,5 +75,42 @@ describe("Supervisor", () => {
   test("start() fails when a worker cannot start", async () => {
     await using parts = await superviseOne("./no-such-worker.ts");
     await assert.rejects(parts.supervisor.start(), /no-such-worker/);
+  });
+
+  test("tell() ends a worker that does not acknowledge, or cannot do as told, before it resolves", async () => {
+    for (const kind of ["ignore", "fail", "unheard-of"]) {
+      const threads: Worker[] = [];
+      const dataThreads = new DataThreads();
+      dataThreads.answer("early", () => undefined);
+      dataThreads.answer("heard", () => undefined);
+      await using parts = await superviseOne("./told-worker.ts", {
+        observeThread: (thread) => void threads.push(thread),
+        dataThreads,
+      });
+      await parts.supervisor.start();
+      await dataThreads.tell("heed", "something", 1_000);
+      assert.equal(threads.length, 1, "who acknowledges goes on");
+      let hasExited = false;
+      threads[0]?.once("exit", () => (hasExited = true));
+      await dataThreads.tell(kind, undefined, 200);
+      assert.ok(hasExited, kind);
+      await waitFor(() => threads.length > 1, { what: "another worker", deadlineMs: 10_000 });
+    }
+  });
+
+  test("tell() reaches a worker that is still starting before it may serve, without waiting for it", async () => {
+    const dataThreads = new DataThreads();
+    const { promise: told, resolve } = Promise.withResolvers<void>();
+    let heard: unknown;
+    dataThreads.answer("early", async () => {
+      await dataThreads.tell("ignore", undefined, 60_000);
+      await dataThreads.tell("heed", "before you serve", 60_000);
+      resolve();
+    });
+    dataThreads.answer("heard", (payload) => void (heard = payload));
+    await using parts = await superviseOne("./told-worker.ts", { dataThreads });
+    await parts.supervisor.start();
+    await told;
+    assert.deepEqual(heard, ["before you serve"]);
   });
 });

@@ -22,8 +22,9 @@ import { PenaltyGate } from "./penalty-gate.ts";
 import type { PenaltyEntry, PenaltyStore } from "./penalty-store.ts";
 import { RedisPenalties } from "./penalty-store-redis.ts";
 import { EmbeddedPenalties } from "./penalty-store-embedded.ts";
-import { penaltyAnswers, RemotePenalties, type PenaltyBus } from "./penalty-store-remote.ts";
+import { answerPenalties, RemotePenalties } from "./penalty-store-remote.ts";
 import type { PenaltyMemory } from "./penalty-table.ts";
+import type { DataThreads, MainThread } from "../worker/data-threads.ts";
 
 /** What a worker needs of the penalties; can be sent to it. */
 export interface PenaltyInit {
@@ -42,8 +43,6 @@ export interface Penalties extends AsyncDisposable {
   begin(worker: number): PenaltyInit;
   /** The life is over: what its thread still locks comes free. */
   end(init: PenaltyInit): void;
-  /** What workers ask. */
-  readonly answers: ReturnType<typeof penaltyAnswers>;
 }
 
 interface Means {
@@ -57,7 +56,7 @@ const START_WAIT_MS = 2_000;
 
 /** @returns undefined when the configuration has no penalties @throws {Error} when their file cannot be used */
 export async function openPenalties(
-  means: Means & { readonly random: Random },
+  means: Means & { readonly random: Random; readonly dataThreads: DataThreads },
 ): Promise<Penalties | undefined> {
   const { config, log, clock, random } = means;
   if (config.penalty === undefined) return undefined;
@@ -74,6 +73,7 @@ export async function openPenalties(
   const file = join(config.dataFolder, "penalties.sqlite");
   const store = shared ?? new EmbeddedPenalties({ ...options, file });
   const definitions = denialDefinitionsOf(limitDefinitionsOf(config));
+  answerPenalties(means.dataThreads, store);
   let memory: LimiterMemory | undefined;
   return {
     store,
@@ -85,7 +85,6 @@ export async function openPenalties(
         : "Redis does not answer: penalties of other nodes are not known";
       return [{ name: "penalties", isReady: isCurrent, detail }];
     },
-    answers: penaltyAnswers(store),
     gate: () => createGate(means, store, () => createLimiter({ definitions, random })),
     begin(worker) {
       memory ??= createLimiterMemory({
@@ -106,10 +105,10 @@ export async function openPenalties(
 
 /** A worker's gate over what the main thread sent. */
 export function joinPenalties(
-  means: Means & { readonly init: PenaltyInit; readonly bus: PenaltyBus },
+  means: Means & { readonly init: PenaltyInit; readonly main: MainThread },
 ): PenaltyGate {
-  const { init, bus, clock } = means;
-  const store = new RemotePenalties(init.memory, bus, clock);
+  const { init, main, clock } = means;
+  const store = new RemotePenalties(init.memory, main, clock);
   return createGate(means, store, () => attachLimiter(init.denials));
 }
 

@@ -1,8 +1,8 @@
-import { chmodSync } from "node:fs";
-import { DatabaseSync } from "node:sqlite";
+import type { DatabaseSync } from "node:sqlite";
 import type { PenaltyKind } from "./penalty-key.ts";
 import { SUSPENDED, type Penalty } from "./penalty-rules.ts";
 import type { PenaltyChange } from "./penalty-ledger.ts";
+import { inTransaction, openSqlite } from "../store/open-sqlite.ts";
 
 /** The form of the file. A file of a later form is not touched. */
 const FORM = 1;
@@ -22,12 +22,8 @@ export class PenaltyJournal implements Disposable {
    * @throws {Error} when it cannot be used, or was written by a later version
    */
   constructor(file: string) {
-    const database = new DatabaseSync(file, { timeout: BUSY_TIMEOUT_MS });
+    const database = openSqlite(file, "crash");
     try {
-      if (file !== ":memory:") chmodSync(file, 0o600);
-      database.exec(
-        "pragma journal_mode = wal; pragma synchronous = normal; pragma trusted_schema = off",
-      );
       const form = Number(database.prepare("pragma user_version").get()?.["user_version"] ?? 0);
       if (form > FORM)
         throw new Error(`Cannot use ${file}: it has form ${form}, known is at most ${FORM}`);
@@ -65,8 +61,7 @@ export class PenaltyJournal implements Disposable {
   /** Writes all or nothing. @throws when the disk does not take it */
   write(changes: readonly PenaltyChange[]): void {
     if (changes.length === 0) return;
-    this.#database.exec("begin immediate");
-    try {
+    inTransaction(this.#database, () => {
       for (const { key, penalty } of changes) {
         if (penalty === undefined) {
           this.#delete.run(key);
@@ -76,17 +71,10 @@ export class PenaltyJournal implements Disposable {
         const until = untilMs === SUSPENDED ? null : untilMs;
         this.#put.run(key, kind, strikes, countedAtMs, until, startedMs, reason);
       }
-      this.#database.exec("commit");
-    } catch (error) {
-      this.#database.exec("rollback");
-      throw error;
-    }
+    });
   }
 
   [Symbol.dispose](): void {
     if (this.#database.isOpen) this.#database.close();
   }
 }
-
-/** Another process that reads the file, such as a backup, may hold it so long. */
-const BUSY_TIMEOUT_MS = 1_000;

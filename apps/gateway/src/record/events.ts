@@ -34,6 +34,14 @@ export function workerFailed(
   log.event("error", "worker.failed", fields);
 }
 
+/** A worker did not acknowledge what every worker must know, such as a revocation; it is ended. */
+export function workerDeaf(
+  log: Log,
+  fields: { readonly worker: number; readonly kind: string; readonly error: Error },
+): void {
+  log.event("error", "worker.deaf", fields);
+}
+
 /** Stopping began: no new work; what runs has until the deadline. */
 export function gatewayDraining(
   log: Log,

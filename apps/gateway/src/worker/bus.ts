@@ -16,7 +16,7 @@ export type BusHandler = (payload: unknown) => unknown;
 export class Bus {
   readonly #port: BusPort;
   readonly #clock: Clock;
-  readonly #handlers: Readonly<Record<string, BusHandler>>;
+  readonly #handlers: Map<string, BusHandler>;
   /** Questions without an answer; each leaves at its deadline at the latest. */
   readonly #waiting = new Map<number, (answer: Answer) => void>();
   #lastId = 0;
@@ -25,8 +25,13 @@ export class Bus {
   constructor(port: BusPort, clock: Clock, handlers: Readonly<Record<string, BusHandler>>) {
     this.#port = port;
     this.#clock = clock;
-    this.#handlers = handlers;
+    this.#handlers = new Map(Object.entries(handlers));
     port.on("message", (message) => void this.#received(message as Question | Answer));
+  }
+
+  /** Answers questions of one more kind from now on. */
+  handle(kind: string, handler: BusHandler): void {
+    this.#handlers.set(kind, handler);
   }
 
   /**
@@ -57,7 +62,7 @@ export class Bus {
     }
     const { id, ask, payload } = message;
     try {
-      const handler = this.#handlers[ask];
+      const handler = this.#handlers.get(ask);
       if (handler === undefined) throw new Error("nobody answers it here");
       const value = await handler(payload);
       this.#port.postMessage({ answer: id, value } satisfies Answer);

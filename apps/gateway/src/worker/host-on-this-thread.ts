@@ -1,6 +1,7 @@
 import { createLimiter, type EmbeddedLimiter, type LimitDefinition } from "@tidegate/limits";
 import type { Metrics } from "../record/metrics.ts";
 import type { Penalties } from "../penalty/open-penalties.ts";
+import type { DataThreads } from "./data-threads.ts";
 import type { DataPlaneHost } from "./data-plane-host.ts";
 import { runDataPlane, type DataPlaneOptions } from "./run-data-plane.ts";
 import { CELL, createWorkerCells } from "./worker-cells.ts";
@@ -9,6 +10,7 @@ import { CELL, createWorkerCells } from "./worker-cells.ts";
 export async function hostOnThisThread(
   options: Pick<DataPlaneOptions, "config" | "port" | "viaName" | "log" | "clock" | "random"> & {
     readonly metrics: Metrics;
+    readonly dataThreads: DataThreads;
     readonly penalties?: Penalties | undefined;
     readonly limitSnapshot: Uint8Array | undefined;
   },
@@ -27,6 +29,7 @@ export async function hostOnThisThread(
   };
   const plane = await runDataPlane({
     ...options,
+    main: options.dataThreads.join(),
     penalties: options.penalties?.gate(),
     worker: 0,
     workers: 1,

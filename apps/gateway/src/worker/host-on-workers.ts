@@ -1,6 +1,7 @@
 import type { PasswordVerifier } from "@tidegate/auth";
 import { passwordsOnThisThread } from "../identify/create-identifier.ts";
 import type { DataPlaneHost } from "./data-plane-host.ts";
+import { FORGET_PASSWORDS, PASSWORD, passwordAnswer } from "./remote-passwords.ts";
 import { Supervisor, type SupervisorOptions } from "./supervisor.ts";
 
 /** How long workers may take to forget what they remembered of a users file that changed. */
@@ -11,15 +12,14 @@ const METRICS_DEADLINE_MS = 1_000;
 
 /** Serves on worker threads that share one port; passwords are checked here, for all of them. */
 export async function hostOnWorkers(
-  options: Omit<SupervisorOptions, "passwords">,
+  options: Omit<SupervisorOptions, "passwordIssuers">,
 ): Promise<DataPlaneHost> {
-  const { config } = options;
+  const { config, dataThreads } = options;
   await using parts = new AsyncDisposableStack();
   const passwords = new Map<string, PasswordVerifier>();
-  const supervisor = parts.use(new Supervisor({ ...options, passwords }));
   const open = passwordsOnThisThread({
     ...options,
-    onChange: () => void supervisor.tell("forget-passwords", undefined, FORGET_DEADLINE_MS),
+    onChange: () => void dataThreads.tell(FORGET_PASSWORDS, undefined, FORGET_DEADLINE_MS),
   });
   for (const [name, issuer] of Object.entries(config.identity)) {
     if (issuer.kind !== "users-file") continue;
@@ -27,6 +27,11 @@ export async function hostOnWorkers(
     parts.defer(() => verifier[Symbol.dispose]?.());
     passwords.set(name, verifier);
   }
+  dataThreads.answer(PASSWORD, passwordAnswer(passwords));
+  const passwordIssuers = Object.fromEntries(
+    [...passwords].map(([name, { issuer }]) => [name, issuer]),
+  );
+  const supervisor = parts.use(new Supervisor({ ...options, passwordIssuers }));
   await supervisor.start();
   const owned = parts.move();
   return {

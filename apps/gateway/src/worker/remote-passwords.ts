@@ -1,18 +1,19 @@
 import type { PasswordVerifier, Principal, Verification } from "@tidegate/auth";
 import type { Clock, Random } from "@tidegate/clock";
 import { createHmac } from "node:crypto";
-import type { Bus } from "./bus.ts";
+import type { BusHandler } from "./bus.ts";
+import type { MainThread } from "./data-threads.ts";
 import type { OpenPasswords } from "../identify/create-identifier.ts";
 
-/** What a worker asks the supervisor. */
-export interface PasswordQuestion {
+/** What a worker asks the main thread. */
+interface PasswordQuestion {
   readonly name: string;
   readonly text: string;
   readonly network: string;
 }
 
-/** What the supervisor answers. */
-export interface PasswordAnswer {
+/** What the main thread answers. */
+interface PasswordAnswer {
   readonly verification: Verification;
   /** Until when a worker may remember it, monotonic milliseconds, which all threads share; 0: not at all. */
   readonly rememberUntilMs: number;
@@ -22,6 +23,7 @@ export interface PasswordAnswer {
 const ANSWER_DEADLINE_MS = 15_000;
 /** Credentials remembered by one worker; the oldest leave first. */
 const MAX_REMEMBERED = 4_096;
+const NEVER_ABORTED = new AbortController().signal;
 
 /**
  * Passwords are checked by the main thread alone: the bound on hashes at once, the back-off and the users file
@@ -30,18 +32,19 @@ const MAX_REMEMBERED = 4_096;
  * @param issuers the users files' own issuers, by name
  */
 export function remotePasswords({
-  bus,
+  main,
   issuers,
   clock,
   random,
 }: {
-  bus: Bus;
+  main: MainThread;
   issuers: Readonly<Record<string, string>>;
   clock: Clock;
   random: Random;
-}): OpenPasswords & { forget(): void } {
+}): OpenPasswords {
   const memories = new Set<Map<string, Remembered>>();
-  const open: OpenPasswords = (name) => {
+  main.whenTold(FORGET_PASSWORDS, () => memories.forEach((memory) => memory.clear()));
+  return (name) => {
     const memory = new Map<string, Remembered>();
     memories.add(memory);
     const secret = random.bytes(32);
@@ -60,7 +63,7 @@ export function remotePasswords({
       digest: string,
       signal: AbortSignal,
     ): Promise<Verification> => {
-      const answer = (await bus.ask("password", question, ANSWER_DEADLINE_MS)) as PasswordAnswer;
+      const answer = (await main.ask(PASSWORD, question, ANSWER_DEADLINE_MS)) as PasswordAnswer;
       signal.throwIfAborted();
       const verification = frozen(answer.verification);
       memory.delete(digest);
@@ -73,9 +76,26 @@ export function remotePasswords({
     };
     return Promise.resolve(verifier);
   };
-  return Object.assign(open, {
-    forget: () => memories.forEach((memory) => memory.clear()),
-  });
+}
+
+/** Told to workers when a users file changed. */
+export const FORGET_PASSWORDS = "forget-passwords";
+/** The kind of question that workers ask. */
+export const PASSWORD = "password";
+
+/** What the main thread answers. @param verifiers of users files, by name; they run on this thread alone */
+export function passwordAnswer(verifiers: ReadonlyMap<string, PasswordVerifier>): BusHandler {
+  return async (question): Promise<PasswordAnswer> => {
+    const { name, text, network } = question as PasswordQuestion;
+    const verifier = verifiers.get(name);
+    if (verifier === undefined) throw new Error(`there is no users file ${name}`);
+    const verification = await verifier.verify({ text, network }, NEVER_ABORTED);
+    const rememberUntilMs =
+      verification.outcome === "accepted"
+        ? verifier.rememberedUntilMs(verification.fingerprint)
+        : 0;
+    return { verification, rememberUntilMs };
+  };
 }
 
 interface Remembered {

@@ -21,6 +21,7 @@ import { compileRoutes } from "../route/compile-routes.ts";
 import { createRouteTable } from "../route/route-table.ts";
 import { LiveSockets } from "../session/live-sockets.ts";
 import { createUpstream } from "../upstream/upstream-pool.ts";
+import type { MainThread } from "./data-threads.ts";
 import { shareLimits, type SharedLimits } from "./shared-limits.ts";
 import { CELL, type WorkerCells } from "./worker-cells.ts";
 
@@ -39,6 +40,9 @@ export interface DataPlaneOptions {
   /** The gateway's name in Via, the same for all workers: a loop may come back to another one. */
   readonly viaName: string;
   readonly cells: WorkerCells;
+  readonly main: MainThread;
+  /** Said once everything is known that must be before the listener opens; undefined when nobody waits for that. */
+  readonly mayServe?: (() => Promise<void>) | undefined;
   readonly createLimiter: (definitions: readonly LimitDefinition[]) => EmbeddedLimiter;
   /** Who checks passwords; undefined when this thread does so itself. */
   readonly openPasswords?: OpenPasswords | undefined;
@@ -145,6 +149,7 @@ export async function runDataPlane(options: DataPlaneOptions): Promise<RunningDa
       },
     }),
   );
+  await options.mayServe?.();
   const port = await listener.listen({ port: options.port, isShared: options.isPortShared });
   const url = config.listen.publicUrl ?? `http://localhost:${port}`;
   const { origin } = new URL(url);

@@ -10,17 +10,16 @@ import {
   type LimiterMemory,
   type LockOwner,
 } from "@tidegate/limits";
-import type { PasswordVerifier } from "@tidegate/auth";
 import type { Readiness } from "../admin/readiness.ts";
 import type { GatewayConfig } from "../config/schema.ts";
 import type { Penalties, PenaltyInit } from "../penalty/open-penalties.ts";
-import { workerFailed, workerStarted } from "../record/events.ts";
+import { workerDeaf, workerFailed, workerStarted } from "../record/events.ts";
 import type { Log } from "../record/logger.ts";
 import type { MetricBlock } from "../record/metric-memory.ts";
 import { endSocketsOf } from "../record/metrics.ts";
 import { limitDefinitionsOf } from "../route/compile-routes.ts";
 import { Bus } from "./bus.ts";
-import type { PasswordAnswer, PasswordQuestion } from "./remote-passwords.ts";
+import type { DataThreads } from "./data-threads.ts";
 import { CELL, createWorkerCells, type WorkerCells } from "./worker-cells.ts";
 import type { WorkerInit } from "./worker-init.ts";
 
@@ -35,7 +34,6 @@ const STOP_DEADLINE_MS = 3_000;
 const SHORT_LIFE_MS = 10_000;
 const FIRST_RESTART_MS = 100;
 const LONGEST_RESTART_MS = 10_000;
-const NEVER_ABORTED = new AbortController().signal;
 
 /** One seat at the port, with the thread that sits there now. */
 interface Seat {
@@ -47,6 +45,8 @@ interface Seat {
   startedMs: number;
   shortLives: number;
   isReady: boolean;
+  /** It has asked for all it must know, and is about to listen: what is told from now on it must acknowledge. */
+  mayServe: boolean;
   readiness: readonly Readiness[];
   lastBeat: number;
   lastBeatMs: number;
@@ -61,8 +61,10 @@ export interface SupervisorOptions {
   readonly workers: number;
   readonly port: number;
   readonly viaName: string;
-  /** Verifiers of users files, by name; they run on this thread alone. */
-  readonly passwords: ReadonlyMap<string, PasswordVerifier>;
+  /** What workers may ask of other parts, and how those tell them. */
+  readonly dataThreads: DataThreads;
+  /** Issuers of the users files, by name. */
+  readonly passwordIssuers: Readonly<Record<string, string>>;
   /** What limits had spent when the gateway last stopped. */
   readonly limitSnapshot: Uint8Array | undefined;
   readonly penalties?: Penalties | undefined;
@@ -93,8 +95,9 @@ export class Supervisor implements AsyncDisposable {
   #check: Timer | undefined;
 
   constructor(options: SupervisorOptions) {
-    const { config, workers, random, clock, limitSnapshot } = options;
+    const { config, workers, random, clock, limitSnapshot, dataThreads } = options;
     this.#options = options;
+    dataThreads.tellWorkers = this.#tellOrEnd;
     this.#entry = options.entry ?? new URL("./worker-thread.ts", import.meta.url);
     this.#cells = createWorkerCells(workers);
     const definitions = limitDefinitionsOf(config);
@@ -153,11 +156,28 @@ export class Supervisor implements AsyncDisposable {
     return [workers, ...parts.values()];
   }
 
-  /** Tells every worker; resolves when all have acknowledged, or at the deadline. */
+  /** Tells every worker for what may be late; resolves when all have acknowledged, or at the deadline. */
   async tell(kind: string, payload: unknown, deadlineMs: number): Promise<void> {
     const buses = this.#seats.flatMap(({ bus }) => bus ?? []);
     await Promise.allSettled(buses.map((bus) => bus.ask(kind, payload, deadlineMs)));
   }
+
+  /** As `Tell`. A worker that is still starting gets it too, before it may serve: messages keep their order. */
+  #tellOrEnd = async (kind: string, payload: unknown, deadlineMs: number): Promise<void> => {
+    const told = this.#seats.map(async ({ worker, bus, thread, mayServe }) => {
+      if (bus === undefined || thread === undefined) return;
+      try {
+        const acknowledged = bus.ask(kind, payload, deadlineMs);
+        if (mayServe) await acknowledged;
+        // What it does not know yet, it asks for.
+        else acknowledged.catch(() => undefined);
+      } catch (error) {
+        workerDeaf(this.#options.log, { worker, kind, error: toError(error) });
+        await thread.terminate();
+      }
+    });
+    await Promise.all(told);
+  };
 
   /** Nothing new is taken. Resolves when everything that ran has ended, or at the deadline. */
   async drain(deadlineMs: number): Promise<void> {
@@ -194,7 +214,7 @@ export class Supervisor implements AsyncDisposable {
   }
 
   #begin(seat: Seat): Promise<void> {
-    const { config, port, viaName, clock, log, passwords, penalties } = this.#options;
+    const { config, port, viaName, clock, log, penalties, dataThreads } = this.#options;
     const life = ++this.#lives;
     const memory = this.#limiterMemory;
     const lockOwner = memory === undefined ? undefined : beginLockOwner(memory, seat.worker + 1);
@@ -210,9 +230,7 @@ export class Supervisor implements AsyncDisposable {
       cells: this.#cells.buffer,
       limits: memory === undefined || lockOwner === undefined ? undefined : { memory, lockOwner },
       penalties: seat.penalties,
-      passwordIssuers: Object.fromEntries(
-        [...passwords].map(([name, { issuer }]) => [name, issuer]),
-      ),
+      passwordIssuers: this.#options.passwordIssuers,
     };
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const thread = new Worker(this.#entry, { workerData, name: `worker-${seat.worker}` });
@@ -225,6 +243,8 @@ export class Supervisor implements AsyncDisposable {
     seat.thread = thread;
     seat.startedMs = clock.monotonicMs();
     seat.bus = new Bus(thread, clock, {
+      ...dataThreads.answers,
+      "may-serve": () => void (seat.mayServe = true),
       ready: () => {
         late.cancel();
         seat.isReady = true;
@@ -235,11 +255,9 @@ export class Supervisor implements AsyncDisposable {
       log: (chunk) => log.line(Buffer.from(chunk as Uint8Array).toString("utf8")),
       "metric-blocks": (blocks) => void seat.blocks.push(...(blocks as MetricBlock[])),
       readiness: (parts) => void (seat.readiness = parts as readonly Readiness[]),
-      ...penalties?.answers,
-      password: (question) => this.#checkPassword(question as PasswordQuestion),
     });
     thread.on("error", (error) => {
-      failure = error instanceof Error ? error : new Error(String(error));
+      failure = toError(error);
     });
     thread.on("exit", (code) => {
       late.cancel();
@@ -262,6 +280,7 @@ export class Supervisor implements AsyncDisposable {
     seat.thread = undefined;
     seat.bus = undefined;
     seat.isReady = false;
+    seat.mayServe = false;
     seat.readiness = [];
     this.#cells.clear(seat.worker);
     endSocketsOf(seat.blocks);
@@ -277,17 +296,6 @@ export class Supervisor implements AsyncDisposable {
     );
     // Its failure is told where the thread's end is; nobody waits for this promise.
     seat.restart = clock.after(waitMs, () => void this.#begin(seat).catch(() => undefined));
-  }
-
-  async #checkPassword({ name, text, network }: PasswordQuestion): Promise<PasswordAnswer> {
-    const verifier = this.#options.passwords.get(name);
-    if (verifier === undefined) throw new Error(`there is no users file ${name}`);
-    const verification = await verifier.verify({ text, network }, NEVER_ABORTED);
-    const rememberUntilMs =
-      verification.outcome === "accepted"
-        ? verifier.rememberedUntilMs(verification.fingerprint)
-        : 0;
-    return { verification, rememberUntilMs };
   }
 
   #checkBeats = (): void => {
@@ -316,10 +324,15 @@ function createSeat(worker: number): Seat {
     startedMs: 0,
     shortLives: 0,
     isReady: false,
+    mayServe: false,
     readiness: [],
     lastBeat: 0,
     lastBeatMs: 0,
     blocks: [],
     restart: undefined,
   };
+}
+
+function toError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
 }

@@ -11,6 +11,7 @@ import { createLogger } from "../record/logger.ts";
 import { createMetrics } from "../record/metrics.ts";
 import { Bus } from "./bus.ts";
 import { busLogDestination } from "./bus-log-destination.ts";
+import type { MainThread } from "./data-threads.ts";
 import { remotePasswords } from "./remote-passwords.ts";
 import { runDataPlane } from "./run-data-plane.ts";
 import { CELL, WorkerCells } from "./worker-cells.ts";
@@ -32,7 +33,6 @@ const cells = new WorkerCells(init.cells);
 const bus = new Bus(parentPort, clock, {
   drain: () => plane.drain(),
   stop,
-  "forget-passwords": () => openPasswords.forget(),
   // Answered after what it tells: messages keep their order.
   "tell-metrics": tellMetrics,
 });
@@ -48,7 +48,11 @@ const log = createLogger({
   closeDeadlineMs: FLUSH_DEADLINE_MS,
 });
 const metrics = createMetrics();
-const openPasswords = remotePasswords({ bus, issuers: init.passwordIssuers, clock, random });
+const main: MainThread = {
+  ask: (kind, payload, deadlineMs) => bus.ask(kind, payload, deadlineMs),
+  whenTold: (kind, handler) => bus.handle(kind, handler),
+};
+const openPasswords = remotePasswords({ main, issuers: init.passwordIssuers, clock, random });
 const plane = await runDataPlane({
   config,
   worker: init.worker,
@@ -58,12 +62,14 @@ const plane = await runDataPlane({
   isPortShared: true,
   viaName: init.viaName,
   cells,
+  main,
+  mayServe: async () => void (await bus.ask("may-serve", undefined, TELL_DEADLINE_MS)),
   createLimiter() {
     if (init.limits === undefined) throw new Error("Cannot limit: the supervisor sent no memory");
     return attachLimiter({ ...init.limits, clock });
   },
   openPasswords,
-  penalties: init.penalties && joinPenalties({ config, init: init.penalties, bus, log, clock }),
+  penalties: init.penalties && joinPenalties({ config, init: init.penalties, main, log, clock }),
   metrics,
   log,
   clock,
