@@ -1,0 +1,33 @@
+import { systemClock, systemRandom } from "@tidegate/clock";
+import { createLogger, stopOnSignal } from "@tidegate/service-kit";
+import { readConfig } from "./config.ts";
+import { startIdentity } from "./server.ts";
+
+const USAGE = `Usage: main.ts   serve, configured by IDENTITY_… variables`;
+
+await main(process.argv.slice(2)).catch((error: unknown) => {
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  process.exitCode = 1;
+  if (process.connected) process.disconnect?.();
+});
+
+async function main(words: readonly string[]): Promise<void> {
+  if (words.length > 0) throw new Error(USAGE);
+  const config = readConfig(process.env, { workingFolder: process.cwd() });
+  const logger = createLogger({ service: "identity", level: config.log.level });
+  for (const warning of config.warnings) logger.warn({ event: "identity.warning", warning });
+  const server = await startIdentity({
+    ...config,
+    ...config.listen,
+    clock: systemClock,
+    random: systemRandom,
+    logger,
+  });
+  stopOnSignal(process, server.stages, { clock: systemClock, logger });
+  // Written whatever the log level: who started this process waits for it.
+  const { url, publicUrl } = server;
+  process.stdout.write(
+    `${JSON.stringify({ service: "identity", event: "identity.listening", url, publicUrl })}\n`,
+  );
+  process.send?.({ type: "ready", url });
+}

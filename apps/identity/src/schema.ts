@@ -1,0 +1,8 @@
+import type { Migration } from "@tidegate/service-kit";
+import { PROVIDER_MIGRATIONS, type ProviderTables } from "./provider/provider-schema.ts";
+
+/** Every table of the one database file: what the provider issued, and who its people are. */
+export type IdentityTables = ProviderTables;
+
+/** Steps in the order in which they were written, whichever part they belong to: one that has shipped keeps its place. */
+export const MIGRATIONS: readonly Migration[] = [PROVIDER_MIGRATIONS.artifacts];
