@@ -1,13 +1,16 @@
 import type { RequestHead } from "../accept/request-head.ts";
 
-/** How a call says who it is. */
-export type CredentialKind = "none" | "bearer" | "basic" | "session" | "other" | "ambiguous";
+/** The kinds of credential that are known. */
+export type CredentialName = "bearer" | "basic" | "session";
 
 /**
  * Which credential a call carries. Two different ones at once are ambiguous: which of them counts would be our
  * choice, and an attacker who can add one (a cookie from a sibling host, say) would make it for the victim.
  */
-export function kindOfCredential({ authorization, cookie }: CredentialFields): CredentialKind {
+export function kindOfCredential({
+  authorization,
+  cookie,
+}: CredentialFields): CredentialName | "none" | "other" | "ambiguous" {
   const hasSession = hasSessionCookie(cookie);
   if (authorization === undefined) return hasSession ? "session" : "none";
   return hasSession ? "ambiguous" : kindOfScheme(authorization);

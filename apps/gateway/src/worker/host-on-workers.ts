@@ -1,5 +1,5 @@
 import type { PasswordVerifier } from "@tidegate/auth";
-import { passwordsOnThisThread } from "../identify/create-identifier.ts";
+import { passwordsOnThisThread } from "../identify/open-passwords.ts";
 import type { DataPlaneHost } from "./data-plane-host.ts";
 import { FORGET_PASSWORDS, PASSWORD, passwordAnswer } from "./remote-passwords.ts";
 import { Supervisor, type SupervisorOptions } from "./supervisor.ts";

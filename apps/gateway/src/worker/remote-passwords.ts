@@ -3,7 +3,7 @@ import type { Clock, Random } from "@tidegate/clock";
 import { createHmac } from "node:crypto";
 import type { BusHandler } from "./bus.ts";
 import type { MainThread } from "./data-threads.ts";
-import type { OpenPasswords } from "../identify/create-identifier.ts";
+import type { OpenPasswords } from "../identify/open-passwords.ts";
 
 /** What a worker asks the main thread. */
 interface PasswordQuestion {
