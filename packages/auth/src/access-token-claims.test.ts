@@ -110,6 +110,7 @@ describe("access token: claims", () => {
       scopes: new Set(["tasks:read", "tasks:write"]),
       acr: "phr",
       authTimeSeconds: NOW - 61,
+      issuedAtSeconds: NOW,
       sessionId: "session",
       tokenId: "1",
       expiresAtMs: START_MS + 300_000,

@@ -69,6 +69,7 @@ export function readAccessToken(
     scopes,
     acr,
     authTimeSeconds: readAuthTime(payload["auth_time"], rules, nowMs),
+    issuedAtSeconds: Math.floor(issuedSeconds),
     sessionId,
     tokenId,
     expiresAtMs: expiresSeconds * 1_000,

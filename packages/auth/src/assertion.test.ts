@@ -23,6 +23,7 @@ const ada: Principal = Object.freeze({
   scopes: new Set(["tasks:read", "tasks:write"]),
   acr: "urn:example:acr:pwd",
   authTimeSeconds: START_MS / 1_000 - 30,
+  issuedAtSeconds: START_MS / 1_000 - 10,
   sessionId: "session-1",
   tokenId: "token-1",
   expiresAtMs: START_MS + 300_000,

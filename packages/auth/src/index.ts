@@ -35,6 +35,22 @@ export { tokenFingerprint } from "./token-memory.ts";
 export { MAX_TOKEN_LENGTH, parseToken, type TokenParts } from "./token-shape.ts";
 export type { Accepted, InvalidWhy, Verification } from "./verification.ts";
 
+// What has been withdrawn before its time, and who reports it.
+export type { Revocation, RevocationEntry } from "./revocation.ts";
+export { isEndedBy, RevocationIndex } from "./revocation-index.ts";
+export type {
+  EventInvalidWhy,
+  EventTokenVerifier,
+  EventTokenVerifierOptions,
+  EventVerification,
+} from "./event-token.ts";
+export { createLogoutTokenVerifier, type Logout } from "./logout-token.ts";
+export {
+  createSecurityEventVerifier,
+  type RevokedSubject,
+  type SecurityEvent,
+} from "./security-event-token.ts";
+
 // HTTP Basic against a users file.
 export { createHashingPool, type HashingPool } from "./hashing-pool.ts";
 export {

@@ -134,6 +134,7 @@ describe("password verifier", () => {
       scopes: new Set(["tasks:read"]),
       acr: "urn:tidegate:acr:basic",
       authTimeSeconds: 0,
+      issuedAtSeconds: 0,
       sessionId: "",
       tokenId: "",
       expiresAtMs: Number.POSITIVE_INFINITY,

@@ -10,6 +10,8 @@ export interface Principal {
   readonly acr: string;
   /** When the person last authenticated, seconds since the epoch; 0 when unknown, which satisfies no freshness rule. */
   readonly authTimeSeconds: number;
+  /** When the credential itself was issued, its `iat`, seconds since the epoch; 0 when unknown, as with passwords. */
+  readonly issuedAtSeconds: number;
   /** The provider's `sid`; empty when it has none. */
   readonly sessionId: string;
   /** The token's `jti`; empty when it has none. */
@@ -27,6 +29,7 @@ export const ANONYMOUS: Principal = Object.freeze({
   scopes: new Set<string>(),
   acr: "",
   authTimeSeconds: 0,
+  issuedAtSeconds: 0,
   sessionId: "",
   tokenId: "",
   expiresAtMs: Number.POSITIVE_INFINITY,

@@ -149,6 +149,7 @@ function readUser(name: string, entry: unknown, issuer: string): User | string[]
       acr: BASIC_ACR,
       // Nobody knows when the person typed it: programs and browsers send it again and again.
       authTimeSeconds: 0,
+      issuedAtSeconds: 0,
       sessionId: "",
       tokenId: "",
       expiresAtMs: Number.POSITIVE_INFINITY,
