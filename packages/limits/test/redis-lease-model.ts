@@ -7,6 +7,7 @@
  *
  * The rules it checks (each with a mutant that breaks it, see `MUTANTS`):
  * a node may spend a lease until TTL after it sent the request; the store takes it as spent when TTL has passed since it granted it;
+ * an ask that was given up may be ended as unused, and its reply is not taken in;
  * a spent unit of a window cools for W; a bucket refills no further than its brim less what is leased; an end names its lease
  * and a node has stopped using it before; after a loss nothing is granted until the last forgotten lease has cooled.
  */
@@ -30,6 +31,7 @@ export const MUTANTS = {
   unnamedEnd: ["window", "bucket"],
   seqReused: ["window", "bucket"],
   olderReplyAccepted: ["window", "bucket"],
+  givenUpIsUsed: ["window", "bucket"],
   lossIgnored: ["window", "bucket"],
   lossForgivenAfterSpan: ["window"],
 } as const satisfies Record<string, readonly Model["kind"][]>;
@@ -115,7 +117,9 @@ function withoutDead(state: State): State {
   const isLive =
     (index: number) =>
     (told: End): boolean =>
-      state.leases.some(({ node, seq }) => node === index && seq === told.seq);
+      state.leases.some(({ node, seq }) => node === index && seq === told.seq) ||
+      // Given up, and still on its way.
+      (state.request?.node === index && state.request.seq === told.seq);
   const { request, reply } = state;
   const nodes = state.nodes.map(({ held, ends, sent }, index) => ({
     held: held.filter((lease) => lease.left > 0 || isLive(index)({ ...lease, spent: 0 })),
@@ -179,8 +183,11 @@ function* stepsOf(state: State, model: Model): Generator<[string, State]> {
       for (const want of [1, 2])
         yield [`node ${index} asks for ${want}`, send(state, model, index, want)];
     }
-    if (node.sent !== undefined)
+    if (node.sent !== undefined) {
       yield [`node ${index} waits no longer`, withNode(state, index, { ...node, sent: undefined })];
+      if (node.ends.length === 0)
+        yield [`node ${index} gives lease ${node.sent.seq} up`, giveUp(state, model, index)];
+    }
     for (const [at, lease] of node.held.entries()) {
       if (lease.left > 0)
         yield [`node ${index} spends of lease ${lease.seq}`, spend(state, model, index, at)];
@@ -325,6 +332,14 @@ function end(state: State, model: Model, index: number, at: number): State {
   const held = model.mutant === "spendsWhileEnding" ? node.held : node.held.toSpliced(at, 1);
   const told = { seq: lease.seq, units: lease.units, spent: lease.units - lease.left };
   return withNode(state, index, { ...node, held, ends: [...node.ends, told] });
+}
+
+/** Names what may have been granted as unused, and does not take it in any more. */
+function giveUp(state: State, { mutant }: Model, index: number): State {
+  const node = state.nodes[index]!;
+  const told = { seq: node.sent!.seq, units: N, spent: 0 };
+  const sent = mutant === "givenUpIsUsed" ? node.sent : undefined;
+  return withNode(state, index, { ...node, sent, ends: [told] });
 }
 
 function lose(state: State, model: Model): State {

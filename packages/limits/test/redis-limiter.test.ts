@@ -254,7 +254,24 @@ describe("a busy caller", () => {
     assert.equal(node.statistics().store.losses, 0);
   });
 
-  test("that falls silent hands its lease back; a node that stops does so at once", async () => {
+  test("that falls silent hands back all it did not spend, before the store would count it as spent", async () => {
+    const prefix = "silent";
+    await using one = await openNode([window(1_000)], { prefix });
+    await using other = await openNode([window(1_000)], { prefix, isDirect: true });
+    const busy = callerOf(one, "ada");
+    let spent = 0;
+    // A burst as that of many connections at once: the rate it leaves behind takes long to fall.
+    while (one.statistics().leasedUnits < 100 && spent < 800)
+      if ((await busy.acquire(1)) === admitted) spent++;
+    assert.ok(one.statistics().leasedUnits >= 100);
+    await waitFor(async () => (await callerOf(other, "ada").acquire(1_000 - spent)) === admitted, {
+      what: "every unit that was not spent",
+      deadlineMs: 5_000,
+      everyMs: 50,
+    });
+  });
+
+  test("that stops hands its lease back at once", async () => {
     const prefix = "idle";
     const one = await openNode([window(100)], { prefix });
     await using other = await openNode([window(100)], { prefix, isDirect: true });

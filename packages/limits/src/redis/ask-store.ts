@@ -51,8 +51,14 @@ export async function askStore(
     try {
       answer = await store.ask(tag, asks, deadlineMs - sentAtMs);
     } catch (error) {
-      if (error instanceof StoreLost) return ASKED.lost;
-      throw error;
+      if (!(error instanceof StoreLost)) throw error;
+      // What may have been granted for this call is not used.
+      for (const [at, { seq }] of asks.entries()) {
+        if (seq === 0) continue;
+        group[at]!.account.tellEnd(seq, 0);
+        keeper.watch(group[at]!.account);
+      }
+      return ASKED.lost;
     }
     let isUnknown = false;
     for (const [at, heard] of answer.keys.entries()) {

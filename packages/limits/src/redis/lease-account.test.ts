@@ -56,6 +56,34 @@ test("giveBack() returns units to the lease they came from, and none to one that
   assert.deepEqual(account.takeNews().ends, [{ seq: 1, spent: 1 }]);
 });
 
+test("endOld() hands back a lease that nobody spends, in time; one that is being spent only when another takes over", () => {
+  const account = openAccount();
+  account.accept(1, 10, 0, TTL);
+  account.endOld(0);
+  spend(account, 1, 50);
+  account.endOld(leaseDeadlineMs(0, TTL));
+  assert.equal(account.left, 9, "a unit was spent since");
+  account.endOld(leaseDeadlineMs(0, TTL) - 1);
+  assert.equal(account.left, 9, "its time is not over by then");
+  account.hear(
+    { status: 1, granted: 0, free: 0, waitMs: 60_000, resetMs: 0, bookedUs: 0, others: 0 },
+    20,
+    100,
+  );
+  account.endOld(leaseDeadlineMs(0, TTL));
+  assert.equal(account.left, 0);
+  assert.deepEqual(account.takeNews().ends, [{ seq: 1, spent: 1 }]);
+  assert.equal(account.isDenied(20, 101), false, "the store has what was given back");
+
+  account.accept(2, 10, 0, TTL);
+  account.accept(3, 10, 100, TTL);
+  account.endOld(0);
+  spend(account, 4, 200);
+  account.endOld(leaseDeadlineMs(0, TTL));
+  assert.deepEqual(account.takeNews().ends, [{ seq: 2, spent: 4 }]);
+  assert.equal(account.left, 10);
+});
+
 test("a third lease that comes while two are in hand replaces the second, which is handed back unspent", () => {
   const account = openAccount();
   account.accept(1, 3, 0, TTL);

@@ -49,11 +49,14 @@ export class LeaseAccount {
   /** Units asked for since the last look, admitted or not; and per refresh, smoothed. */
   demand = 0;
   perRefresh = 0;
+  /** Looks in a row that found no demand. */
+  idleTicks = 0;
   /** The one lease request under way. Resolves when the store answered or did not; never rejects. */
   fetching: Promise<void> | undefined;
 
   #current: Lease | undefined;
   #next: Lease | undefined;
+  #leftBefore: number | undefined;
   #ends: LeaseEnd[] = [];
   #undo: Booking[] = [];
 
@@ -162,6 +165,7 @@ export class LeaseAccount {
     const perRefresh = (this.demand * REFRESH_MS) / Math.max(1, elapsedMs);
     this.perRefresh = Math.max(perRefresh, (this.perRefresh + perRefresh) / 2);
     if (this.perRefresh < 0.01) this.perRefresh = 0;
+    this.idleTicks = this.demand === 0 ? this.idleTicks + 1 : 0;
     this.demand = 0;
   }
 
@@ -176,6 +180,21 @@ export class LeaseAccount {
     if (this.#current !== undefined) this.#end(this.#current);
     this.#current = undefined;
     this.#next = undefined;
+  }
+
+  /**
+   * Ends leases in hand whose time is over by `untilMs`, while the store can still hear of it: one that expires there counts
+   * as spent to the last unit. Only if another takes over, or nothing was spent since the last call of this.
+   */
+  endOld(untilMs: number): void {
+    const isSpending = this.#current?.left !== this.#leftBefore || this.fetching !== undefined;
+    this.#leftBefore = this.#current?.left;
+    while (this.#current !== undefined && this.#current.deadlineMs <= untilMs) {
+      if (isSpending && this.#next === undefined) return;
+      this.#end(this.#current);
+      this.#current = this.#next;
+      this.#next = undefined;
+    }
   }
 
   /** Forgets what is in hand without a word: after a suspend nobody knows how old it is. The store lets it expire as spent. */
@@ -224,6 +243,8 @@ export class LeaseAccount {
 
   #end(lease: Lease): void {
     this.tellEnd(lease.seq, lease.granted - lease.left);
+    // What this node itself gives back, the store will not refuse.
+    if (lease.left > 0) this.denyUntilMs = 0;
   }
 }
 

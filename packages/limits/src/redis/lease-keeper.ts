@@ -6,8 +6,12 @@ import { STATUS, StoreLost, type LimitAsk, type LimitStore } from "./limit-store
 
 /** Half a refresh: leases are renewed before they are used up, and rates are known soon. */
 const TICK_MS = REFRESH_MS / 2;
+/** What a caller has in hand goes back after so many ticks without a call: two refreshes. */
+const IDLE_TICKS = 4;
+/** So long before its end a lease that nobody spends goes back. Later it may expire in the store first, as spent. */
+const HAND_BACK_MS = LEASE_TTL_MS / 2;
 /** A renewal that takes longer than this is no use; until then a stall of the store is not noticed by any message. */
-const FETCH_BUDGET_MS = LEASE_TTL_MS / 2;
+const FETCH_BUDGET_MS = 1.5 * REFRESH_MS;
 /**
  * A busy caller who got less than wanted asks again no sooner than this, however soon a unit would be free: a flood on
  * a fast bucket would otherwise fetch units one by one. What refills meanwhile is not lost.
@@ -128,8 +132,11 @@ export class LeaseKeeper {
       else if (heard!.granted < want) account.denyAtLeast(sentAtMs + LEAST_GAP_MS);
       this.watch(account);
     } catch (error) {
-      // Nothing is known of what was granted: it expires by itself.
       if (!(error instanceof StoreLost)) throw error;
+      // Nothing is known of what was granted, and none of it will be used: named as unused it is free at once where this is
+      // heard in time, and expires by itself where not.
+      account.tellEnd(seq, 0);
+      this.watch(account);
     }
   }
 
@@ -155,9 +162,14 @@ export class LeaseKeeper {
   #keep(account: LeaseAccount, at: { nowMs: number; elapsedMs: number; isUp: boolean }): void {
     const isIdle = account.demand === 0;
     account.measure(at.elapsedMs);
-    if (isIdle && account.holdsLease && account.perRefresh < 1) account.endAll();
-    if (!at.isUp) return;
     const isOpen = at.nowMs >= account.denyUntilMs && at.nowMs >= account.unknownUntilMs;
+    if (
+      account.holdsLease &&
+      (account.idleTicks >= IDLE_TICKS || (isIdle && account.perRefresh < 1))
+    )
+      account.endAll();
+    account.endOld(at.nowMs + HAND_BACK_MS);
+    if (!at.isUp) return;
     if (!isIdle && isOpen && this.#needsLease(account, at.nowMs)) {
       void this.fetch(account, 1);
     } else if (account.hasNews && account.fetching === undefined) {

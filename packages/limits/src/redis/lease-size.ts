@@ -2,8 +2,11 @@ import type { SharedPlan } from "./shared-plan.ts";
 
 /** Leases of busy keys are renewed about this often, whatever the rate of calls. */
 export const REFRESH_MS = 100;
-/** A lease outlives two lost renewals; what a dead node holds is back after this. */
-export const LEASE_TTL_MS = 3 * REFRESH_MS;
+/**
+ * What a dead node holds is back after this. Long enough that a node whose event loop, or whose store, stands still for half a
+ * second still hands back in time what it did not spend: what expires counts as spent, in a window for its whole length.
+ */
+export const LEASE_TTL_MS = 10 * REFRESH_MS;
 /** How far a node's clock may drift from the store's within one lease: 0.5 %, a hundred times what quartz does. */
 const DRIFT = 0.005;
 /** A chunk of messages is judged with the time at its start; it is over well within this. */

@@ -19,6 +19,8 @@
 
 local GRAINS_PER_US = 64
 local MOST_LEASES_OF_A_NODE = 64
+-- Where units are missing because they are leased, come back after this: what is not spent is handed back before it expires.
+local LEASED_WAIT_US = 300000
 local node = ARGV[5]
 local at = 5
 local function text() at = at + 1; return ARGV[at] end
@@ -99,7 +101,7 @@ local function settle(ask, state, expired, ended)
       end
     end
   end
-  state.out, state.firstExpiry = out, firstExpiry
+  state.out, state.firstExpiry = out, firstExpiry and math.min(firstExpiry, state.now + LEASED_WAIT_US)
 end
 
 -- Each kind: `free` units now, `wait` until `need` fit, `reset` until all are back, `take(units)`, `save()`.
