@@ -79,6 +79,32 @@ test("write() gathers lines for 20 ms, and hands over at once when a chunk is fu
   assert.deepEqual(destination.taken.at(-1), "y".repeat(20_000));
 });
 
+test("a chunk that went out takes no half-full one with it: what was written meanwhile gathers on", () => {
+  const { clock, destination, sink } = open();
+  sink.write("one\n");
+  clock.advance(20);
+  sink.write("two\n");
+  clock.advance(5);
+  destination.release();
+  assert.deepEqual(destination.taken, ["one\n"]);
+  sink.write("three\n");
+  clock.advance(14);
+  assert.deepEqual(destination.taken, ["one\n"]);
+  clock.advance(1);
+  assert.deepEqual(destination.taken, ["one\n", "two\nthree\n"]);
+});
+
+test("lines that were due while the destination was slow leave as soon as it is not", () => {
+  const { clock, destination, sink } = open();
+  sink.write("one\n");
+  clock.advance(20);
+  sink.write("two\n");
+  clock.advance(20);
+  assert.deepEqual(destination.taken, ["one\n"]);
+  destination.release();
+  assert.deepEqual(destination.taken, ["one\n", "two\n"]);
+});
+
 test("lines come out in their order, each once, whatever the destination's pace", () => {
   const { clock, destination, sink } = open(1_000_000);
   let expected = "";
@@ -124,6 +150,7 @@ test("a failed write is counted in lines and the next ones are tried", () => {
   sink.write("c\n");
   destination.release(new Error("no space"));
   assert.equal(sink.droppedLines, 2);
+  clock.advance(20);
   assert.deepEqual(destination.taken, ["a\nb\n", "c\n"]);
 });
 
