@@ -44,6 +44,19 @@ describe("retry and timeouts", () => {
     assert.deepEqual(reached, ["0.0", "0.1", "1.0"]);
   });
 
+  test("what an upstream says before the request has left for it answers nobody", async () => {
+    await using upstream = await scripted(OK);
+    await using gateway = await startGateway({ targets: [upstream.url] });
+    await using client = await gateway.connect();
+    await client.write(get("/x"));
+    assert.equal((await readAnswer(client)).body.toString(), "ok");
+    // Both are there when the gateway looks, the request first; it leaves when both were read.
+    client.socket.write(get("/x"));
+    upstream.sockets[0]?.write(OK.replace("ok", "no"));
+    assert.equal((await readAnswer(client)).body.toString(), "ok");
+    assert.equal(upstream.sockets.length, 2);
+  });
+
   for (const [name, bytes] of [
     ["POST", requestBytes("POST /x HTTP/1.1", ["Content-Length: 0"])],
     ["PATCH", requestBytes("PATCH /x HTTP/1.1", ["Content-Length: 0"])],

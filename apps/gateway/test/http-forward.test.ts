@@ -117,6 +117,36 @@ describe("bodies", () => {
     assert.equal(answer.body.length, total);
   });
 
+  test("bytes that wait for slow clients stay what they were, whatever is read for others meanwhile", async () => {
+    // More than the kernel's buffers take for one client, in pieces of all sizes up to several reads.
+    const pieces = (index: number): Buffer[] =>
+      Array.from({ length: 400 }, (_, at) => Buffer.alloc((at * 7_919) % 60_000, index * 50 + at));
+    await using upstream = await startUpstream({
+      onRequest: ({ target }, response) => {
+        const index = Number(target.slice(1));
+        const all = pieces(index);
+        // Every other one with a length.
+        if (index % 2 === 0) response.setHeader("Content-Length", Buffer.concat(all).length);
+        for (const piece of all) response.write(piece);
+        response.end();
+      },
+    });
+    await using gateway = await startGateway({ targets: [upstream.url] });
+    await using stack = new AsyncDisposableStack();
+    const clients = await Promise.all([0, 1, 2, 3, 4].map(() => gateway.connect()));
+    for (const [index, client] of clients.entries()) {
+      stack.use(client);
+      client.pause();
+      await client.write(get(`/${index}`));
+    }
+    await isSteady(() => upstream.requests.length);
+    for (const client of clients) client.resume();
+    for (const [index, client] of clients.entries()) {
+      const { body } = await readAnswer(client, { deadlineMs: 20_000 });
+      assert.ok(body.equals(Buffer.concat(pieces(index))), `the bytes of /${index}`);
+    }
+  });
+
   test("server-sent events come one by one, at once", async () => {
     let stream: ServerResponse | undefined;
     await using upstream = await startUpstream({

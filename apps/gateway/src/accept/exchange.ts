@@ -55,7 +55,7 @@ export interface AnswerWriter {
    * `bodyBytes` then only says what Content-Length tells.
    */
   head(status: number, fields: readonly string[], bodyBytes: number): void;
-  /** @returns false when the client is slow: stop until `clientDrained` */
+  /** @param bytes lent, until the call has returned @returns false when the client is slow: stop until `clientDrained` */
   write(bytes: Buffer): boolean;
   end(trailers: readonly string[]): void;
   /** Cuts the connection, so that the client cannot take a part for the whole. */

@@ -16,7 +16,7 @@ export interface AnswerSink {
   dateLine(): string;
   /** Latin-1 text, for the kernel at once. @returns false when the client is slow */
   writeText(text: string): boolean;
-  /** Text, bytes, text in one go. @returns false when the client is slow */
+  /** Text, bytes, text in one go. The bytes are lent. @returns false when the client is slow */
   writeAround(before: string, bytes: Buffer, after: string): boolean;
   /** The head of a last answer is about to leave: nothing behind the running request is looked at any more. */
   close(): void;

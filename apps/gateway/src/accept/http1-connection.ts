@@ -115,10 +115,12 @@ export class Http1Connection implements AnswerSink, BodySource {
 
   writeAround(before: string, bytes: Buffer, after: string): boolean {
     const { socket } = this;
-    if (before === "" && after === "") return socket.write(bytes);
+    // What a slow client does not take at once waits here, and what is lent does not.
+    const own = Buffer.from(bytes);
+    if (before === "" && after === "") return socket.write(own);
     socket.cork();
     if (before !== "") socket.write(before, "latin1");
-    let isTaken = socket.write(bytes);
+    let isTaken = socket.write(own);
     if (after !== "") isTaken = socket.write(after, "latin1");
     socket.uncork();
     return isTaken;

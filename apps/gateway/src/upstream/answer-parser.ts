@@ -8,6 +8,7 @@ export interface AnswerListener {
   informed(status: number, fields: string[]): void;
   /** @param bodyBytes length, or -1 when chunked or until close */
   head(answer: AnswerHead): void;
+  /** @param bytes a view of what was given to `parse` */
   chunk(bytes: Buffer): void;
   /** The answer is whole. @param isReusable whether another request may follow on this connection */
   ended(trailers: string[], isReusable: boolean): void;

@@ -6,10 +6,21 @@ import { flushSoon } from "../write-batch.ts";
 import { AnswerParser, type AnswerHead } from "./answer-parser.ts";
 import type { Target } from "./upstream.ts";
 
+/** What the platform reads from a connection at once, at most. */
+const READ_BYTES = 65_536;
+
+/**
+ * One read buffer for all upstream connections of this thread: a read and all that follows from it are one synchronous
+ * step, and whoever keeps bytes beyond it copies them. The platform would otherwise allocate 64 KiB for every read,
+ * however little came, and its garbage collector would have to free them.
+ */
+const readBuffer = Buffer.allocUnsafeSlow(READ_BYTES);
+
 /** Who asked. After `answerHead`, `exchangeFailed` means that the answer was cut short. */
 export interface ExchangeListener {
   answerInformed(status: number, fields: string[]): void;
   answerHead(answer: AnswerHead): void;
+  /** @param bytes lent: other bytes stand there when the call has returned */
   answerChunk(bytes: Buffer): void;
   answerEnded(trailers: string[]): void;
   /** The upstream takes bytes of the request again. */
@@ -40,6 +51,8 @@ export class UpstreamConnection {
   readonly #deadline = { dueMs: Number.POSITIVE_INFINITY, expire: () => this.#expired() };
   #listener: ExchangeListener | undefined;
   #isClosed = false;
+  /** A head that leaves with the batch; empty when none waits. */
+  #head = "";
   #isRequestSent = false;
   #hasAnswerBegun = false;
   #hasAnswerBytes = false;
@@ -74,7 +87,6 @@ export class UpstreamConnection {
     this.#socket = socket;
     this.#keepAliveMs = config.keepAliveMs;
     this.#parser = new AnswerParser(config.maxAnswerHeaderBytes);
-    socket.on("data", (chunk) => this.#received(chunk as Buffer));
     socket.on("end", () => this.#peerEnded());
     socket.on("drain", () => this.#listener?.upstreamDrained());
     socket.on("error", () => socket.destroy());
@@ -94,8 +106,17 @@ export class UpstreamConnection {
     owner: ConnectionOwner;
     signal?: AbortSignal;
   }): Promise<UpstreamConnection> {
-    const socket = await openSocket(options);
-    return new UpstreamConnection(socket, options);
+    let connection: UpstreamConnection | undefined;
+    let hasSpokenFirst = false;
+    const callback = (byteCount: number): boolean => {
+      if (connection === undefined) hasSpokenFirst = true;
+      else connection.#received(readBuffer.subarray(0, byteCount));
+      return !hasSpokenFirst;
+    };
+    const socket = await openSocket({ ...options, onread: { buffer: readBuffer, callback } });
+    connection = new UpstreamConnection(socket, options);
+    if (hasSpokenFirst) connection.close();
+    return connection;
   }
 
   get isUsable(): boolean {
@@ -127,13 +148,14 @@ export class UpstreamConnection {
       this.#socket.write(head, "latin1");
       return;
     }
-    this.#socket.cork();
-    this.#socket.write(head, "latin1");
+    this.#head = head;
     flushSoon(this);
   }
 
   flushBatch(): void {
-    this.#socket.uncork();
+    const head = this.#head;
+    this.#head = "";
+    if (!this.#socket.destroyed) this.#socket.write(head, "latin1");
   }
 
   /** @returns false when the upstream is slow: stop until `upstreamDrained` */
@@ -234,6 +256,11 @@ export class UpstreamConnection {
   };
 
   #received(chunk: Buffer): void {
+    if (this.#head !== "") {
+      // What comes before the request has left is no answer to it (a 408 for the silence before, for one).
+      this.#fail("upstream_ended", "it spoke before it was asked");
+      return;
+    }
     if (this.#listener !== undefined) this.#touch(this.#clock.monotonicMs());
     this.#hasAnswerBytes = true;
     const flaw = this.#parser.parse(chunk);
