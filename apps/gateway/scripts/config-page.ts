@@ -65,6 +65,41 @@ const INTRODUCTION = [
   '`window` make limits, also inside a socket\'s (`{ class: "text", ...bucket({ … }), exceed: "delay" }`); `perSecond`,',
   "`perMinute` and `perHour` make rates.",
   "",
+  "**Functions.** In TypeScript and JavaScript, `per` of a limit may be a function: callers for whom it gives the same text",
+  "share the limit.",
+  "",
+  "```ts",
+  'import { bucket, defineGateway, perMinute, type Caller } from "tidegate";',
+  "",
+  'const tenant = (caller: Caller): string => caller.subject.split("@")[1] ?? "";',
+  "",
+  "export default defineGateway({",
+  '  upstreams: { tasks: { targets: ["http://127.0.0.1:4101"] } },',
+  "  routes: [",
+  "    {",
+  '      path: "/tasks/**",',
+  '      to: "tasks",',
+  '      auth: "none",',
+  "      limits: [bucket({ rate: perMinute(600), burst: 200, per: tenant })],",
+  "    },",
+  "  ],",
+  "});",
+  "```",
+  "",
+  "It is called once for each request and each socket, after identification, and must answer at once: no promise. It sees",
+  "who proved to be calling (`kind`, `issuer`, `subject`, `client`, `scopes`, `acr`, `sessionId`), where from (`address`,",
+  "`network`), the `route`, and what the caller wrote (`method`, `host`, `path`, `field(name)`), which anybody can write.",
+  "Only a hash of the first 1,024 characters is kept. When it throws, or gives something else than text, the call gets 500,",
+  "the event `function.failed` is logged, and nothing is admitted. Limits with a function never lead to a penalty: only",
+  "limits that one caller alone can use up do.",
+  "",
+  "Each worker thread runs the configuration for itself, so a function must not count or remember anything. What the threads",
+  "run is the text that the main thread ran and checked: the file, and every module that it imports by a path, directly or",
+  "through others, outside `node_modules`. A file that is edited meanwhile changes nothing before the gateway loads it again.",
+  "A thread that would run other modules than the main thread did (an import that depends on the thread) does not start.",
+  "Packages, modules that a CommonJS module requires, and files that are read are not covered. A program that calls",
+  "`createGateway` with functions must have loaded them from a file with `loadConfig`, or serve with `threads: 0`.",
+  "",
   "**What is checked beside the keys below**: names under `to` and `by` exist; no two routes answer the same at one place;",
   "names of limits differ where they meet; the admin listener stays on loopback unless a key with an alarming name says",
   "otherwise; `drop` is not for control frames. What can be used but is probably not meant is a warning.",
@@ -143,6 +178,7 @@ function typeText(note: SchemaNote): string {
   const choices = (note.oneOf ?? note.anyOf)?.filter(isNote);
   if (choices !== undefined) return [...new Set(choices.map(typeText))].join(" or ");
   if (note.const !== undefined) return `\`${JSON.stringify(note.const)}\``;
+  if (note["isFunction"] === true) return "function";
   if (note.type === "object")
     return isNote(note.additionalProperties) ? "objects by name" : "object";
   const names: Readonly<Record<string, string>> = {
@@ -162,6 +198,8 @@ function rangeText(note: SchemaNote): string {
   }
   if (typeof note["rule"] === "string") return note["rule"];
   if (note.enum !== undefined) return allowedText(note);
+  const first = (note.oneOf ?? note.anyOf)?.find(isNote);
+  if (first?.enum !== undefined) return allowedText(first);
   if (note.type === "integer" || note.type === "number")
     return `${note.minimum} to ${note.maximum}`;
   return note.minLength === 1 ? "not empty" : "";

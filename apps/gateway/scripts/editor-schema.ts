@@ -64,13 +64,18 @@ function loosenPart(key: string, value: unknown): unknown {
   }
   if (key === "oneOf" || key === "anyOf") {
     return Array.isArray(value)
-      ? value.map((part) => (isObject(part) ? loosen(part) : part))
+      ? value
+          .filter((part) => !isFunction(part))
+          .map((part) => (isObject(part) ? loosen(part) : part))
       : value;
   }
   // Names are keys, where the environment is not put in.
   if ((key === "items" || key === "additionalProperties") && isObject(value)) return loosen(value);
   return value;
 }
+
+/** JSON and YAML have none. */
+const isFunction = (part: unknown): boolean => isObject(part) && part["isFunction"] === true;
 
 const isObject = (value: unknown): value is Json =>
   typeof value === "object" && value !== null && !Array.isArray(value);

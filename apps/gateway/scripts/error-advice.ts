@@ -160,6 +160,10 @@ export const FAULT_ADVICE: Readonly<Record<FaultName, Advice>> = {
     "This gateway is stopping.",
     "Come back after the wait given; another one, or the restarted one, answers then.",
   ),
+  function_failed: advice(
+    "A function of the gateway's configuration failed on this call. The event `function.failed` in the log says which and why.",
+    "Nothing. Operators mend the configuration.",
+  ),
   internal: advice(
     "Something went wrong in the gateway itself. `instance` of the body is the id of the log line.",
     "Send idempotent requests again, with back-off, and tell the operators the id.",

@@ -2,16 +2,17 @@ import type { UpgradeExchange } from "./accept/exchange.ts";
 import type { Arrivals, Http1Exchange } from "./accept/http1-listener.ts";
 import type { RequestHead } from "./accept/request-head.ts";
 import type { DataPlane } from "./data-plane.ts";
+import { Fault } from "./fault.ts";
 import { refusalProblem } from "./forward/problem.ts";
 import { sendWhole, serveDefect, serveRequest } from "./forward/serve-request.ts";
 import { CALL_KIND, type Peer } from "./judge/call.ts";
 import { REASON, REASON_BY_CODE, type ReasonKind } from "./judge/reason.ts";
 import { refuseWith } from "./judge/refusal.ts";
 import { VERDICT, type Verdict } from "./judge/verdict.ts";
-import { defectFound } from "./record/events.ts";
+import { defectFound, functionFailed } from "./record/events.ts";
 import { chooseRequestId } from "./record/request-id.ts";
 import { continueTrace } from "./record/trace-context.ts";
-import { serveHandshake } from "./relay/serve-handshake.ts";
+import { refuseFault, serveHandshake } from "./relay/serve-handshake.ts";
 import { Visit } from "./visit.ts";
 
 /** How many requests and handshakes the process may serve at once, over all its workers. */
@@ -60,7 +61,7 @@ export class DataPlaneArrivals implements Arrivals {
     const visit = this.#begin(CALL_KIND.request, head, peer);
     const ended = (): void => this.#end(visit);
     const broken = (error: unknown): void => {
-      defectFound(plane.log, { where: "request", error: toError(error) });
+      this.#tell(error, "request", visit);
       serveDefect(plane, { exchange, visit, error });
       ended();
     };
@@ -85,8 +86,10 @@ export class DataPlaneArrivals implements Arrivals {
     upgrade.socket.once("close", left);
     void this.#serveHandshake(upgrade, visit, oddities)
       .catch((error: unknown) => {
-        defectFound(this.#plane.log, { where: "handshake", error: toError(error) });
-        upgrade.socket.destroy();
+        this.#tell(error, "handshake", visit);
+        // Only before anything was answered is there a fault that nobody dealt with.
+        if (error instanceof Fault) refuseFault(this.#plane, { upgrade, visit, fault: error });
+        else upgrade.socket.destroy();
       })
       .finally(() => {
         upgrade.socket.off("close", left);
@@ -132,6 +135,13 @@ export class DataPlaneArrivals implements Arrivals {
     const verdict = await this.#judge(visit, oddities);
     const { signal } = this.#stopping;
     await serveHandshake(this.#plane, { upgrade, visit, verdict, signal });
+  }
+
+  #tell(error: unknown, where: "request" | "handshake", { requestId }: Visit): void {
+    const { log } = this.#plane;
+    if (error instanceof Fault && error.kind === "function_failed")
+      functionFailed(log, { error, requestId });
+    else defectFound(log, { where, error: toError(error), requestId });
   }
 
   #begin(kind: Visit["kind"], head: RequestHead, peer: Peer): Visit {

@@ -63,6 +63,14 @@ export const FAULTS = {
     closeCode: 4512,
     retry: "always",
   },
+  /** A function of the configuration threw, or gave what it must not. */
+  function_failed: {
+    side: "us",
+    status: 500,
+    title: "The gateway's configuration failed",
+    closeCode: 1011,
+    retry: "never",
+  },
   internal: {
     side: "us",
     status: 500,

@@ -8,6 +8,7 @@ import { createAdminListener } from "./admin/admin-listener.ts";
 import { limitOverview } from "./admin/limit-overview.ts";
 import { loadAdminToken } from "./admin/admin-token.ts";
 import type { Readiness } from "./admin/readiness.ts";
+import { toPortable } from "./config/config-functions.ts";
 import type { GatewayConfig } from "./config/schema.ts";
 import {
   defectFound,
@@ -63,11 +64,13 @@ const MOST_PORT_TRIES = 3;
 /**
  * Builds a gateway; nothing runs or listens before `start`.
  * @param config from `loadConfig` or `validateConfig`: checked, complete and frozen
+ * @throws {Error} when it has functions, is to be served on worker threads, and came from no file that they could run
  */
 export function createGateway(
   config: GatewayConfig,
   { clock = systemClock, random = systemRandom, observeThread }: GatewayOptions = {},
 ): Gateway {
+  if (config.threads !== 0) toPortable(config);
   return new RunningGateway(config, { clock, random, observeThread });
 }
 

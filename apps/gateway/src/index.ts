@@ -11,6 +11,7 @@ export {
   window,
   type Rate,
 } from "./config/define.ts";
+export type { Caller, KeyFunction } from "./judge/caller.ts";
 export type { GatewayConfig, GatewayConfigInput } from "./config/schema.ts";
 
 // The gateway inside a process of one's own.

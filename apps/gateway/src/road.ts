@@ -152,7 +152,7 @@ function passStage(visit: Visit, route: Route, stage: Stage): Verdict | Promise<
   const policies = route.policies[stage];
   const { call, session } = visit;
   if (policies.length === 0 || call === undefined || session === undefined) return VERDICT.admit;
-  beginPolicies(policies, session, visit.peer);
+  beginPolicies(policies, { session, peer: visit.peer, source: visit });
   return chain(judgeCall(policies, call, visit.refusal, visit), () => {
     visit.admittedBy(policies);
     return VERDICT.admit;

@@ -2,6 +2,7 @@ import type { Clock } from "@tidegate/clock";
 import type { RequestHead } from "./accept/request-head.ts";
 import type { Identity } from "./identify/identifier.ts";
 import { type CALL_KIND, TOWARDS, type Call, type Peer, type Session } from "./judge/call.ts";
+import { createCaller, type Caller, type CallerSource } from "./judge/caller.ts";
 import { commitCall, releaseCall } from "./judge/judge-call.ts";
 import type { Outcome, Policy } from "./judge/policy.ts";
 import { createRefusal } from "./judge/refusal.ts";
@@ -13,7 +14,7 @@ import type { Route } from "./route/route.ts";
  * One request or handshake on its way along the road: what each step found out, and what must be undone at
  * the end. Owned by whoever received the call; `finish` is its last word.
  */
-export class Visit {
+export class Visit implements CallerSource {
   readonly kind: typeof CALL_KIND.request | typeof CALL_KIND.handshake;
   readonly head: RequestHead;
   readonly peer: Peer;
@@ -33,6 +34,7 @@ export class Visit {
   hasEnded = false;
   #admitting: (readonly Policy[])[] = [];
   #abort: AbortController | undefined;
+  #caller: Caller | undefined;
   #isGone = false;
   #isFinished = false;
 
@@ -57,6 +59,15 @@ export class Visit {
     this.#abort ??= new AbortController();
     if (this.#isGone) this.#abort.abort();
     return this.#abort.signal;
+  }
+
+  /** Who calls, for functions of the configuration. After identification. */
+  caller(): Caller {
+    const { session, peer, route, head } = this;
+    if (session === undefined || route === undefined)
+      throw new Error("Cannot say who calls: the call has no route yet");
+    this.#caller ??= createCaller({ principal: session.principal, peer, route, head });
+    return this.#caller;
   }
 
   get isGone(): boolean {

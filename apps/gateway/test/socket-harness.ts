@@ -103,7 +103,7 @@ export async function startRelayGateway(
     }
     const session = createSession(route);
     sessions.push(session);
-    beginSocket(route, session, upgrade.peer);
+    beginSocket(route, { session, peer: upgrade.peer });
     const end = (): void => {
       endedSessions += 1;
       endSession(route, session);

@@ -2,6 +2,7 @@ import { checkSharedLimits } from "./check-shared-limits.ts";
 import type { ConfigPath } from "./config-error.ts";
 import type { Draft } from "./draft.ts";
 import type { Findings } from "./findings.ts";
+import { keyParts } from "./key-parts.ts";
 import { limitName, type NameableLimit } from "./limit-name.ts";
 import type {
   GatewayConfig,
@@ -49,12 +50,14 @@ function entriesOf(
 
 function checkGlobal(limit: Entry[1], path: ConfigPath, findings: Findings): void {
   checkRefill(limit, path, findings);
-  if (limit?.per === undefined || limit.per === "address" || limit.per === "route") return;
-  findings.mistake(
-    [...path, "per"],
-    `is "${limit.per}", but limits for every route count addresses, or everybody on a route together`,
-    ["address", "route"],
-  );
+  for (const part of keyParts(limit?.per)) {
+    if (part === "address" || part === "route") continue;
+    findings.mistake(
+      [...path, "per"],
+      `is "${part}", but limits for every route count addresses, everybody on a route together, or what a function says`,
+      ["address", "route", "a function"],
+    );
+  }
 }
 
 /** Names must differ, made ones too: clients and dashboards tell limits apart by nothing else. */
@@ -99,10 +102,13 @@ interface RouteLimitCheck {
 }
 
 function checkCaller(limit: Entry[1], { route, path, findings }: RouteLimitCheck): void {
-  if (route.auth !== "none" || limit?.per !== "user") return;
+  const proved = keyParts(limit?.per).find(
+    (part) => part === "user" || part === "client" || part === "session",
+  );
+  if (route.auth !== "none" || proved === undefined) return;
   findings.warning(
     [...path, "per"],
-    'is "user", but with `auth: "none"` nobody proves who they are, so it counts by address; write "address"',
+    `is "${proved}", but with \`auth: "none"\` nobody proves who they are, so it counts by address; write "address"`,
   );
 }
 

@@ -4,6 +4,7 @@ import type { ConfigPath } from "./config-error.ts";
 import { didYouMean } from "./did-you-mean.ts";
 import type { Draft } from "./draft.ts";
 import type { Findings } from "./findings.ts";
+import { keyParts } from "./key-parts.ts";
 import type { GatewayConfig, RouteConfig } from "./schema.ts";
 
 type RouteDraft = Draft<RouteConfig>;
@@ -92,7 +93,11 @@ function checkSocket(route: RouteDraft, path: ConfigPath, findings: Findings): v
     );
   }
   if (route.auth !== "none") return;
-  if ((route.limits ?? []).some((limit) => limit !== undefined && limit.per !== "connection"))
+  if (
+    (route.limits ?? []).some(
+      (limit) => limit !== undefined && !keyParts(limit.per).includes("connection"),
+    )
+  )
     return;
   findings.warning(
     [...path, "websocket"],

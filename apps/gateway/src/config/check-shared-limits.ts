@@ -1,6 +1,7 @@
 import type { ConfigPath } from "./config-error.ts";
 import type { Draft } from "./draft.ts";
 import type { Findings } from "./findings.ts";
+import { keyParts } from "./key-parts.ts";
 import type { GatewayConfig, LimitConfig } from "./schema.ts";
 
 /** Limits that are shared with other gateways: whether there is a store, and whether the limit can be shared. */
@@ -28,7 +29,7 @@ function checkOne(
   path: ConfigPath,
   findings: Findings,
 ): void {
-  if (limit.per === "connection") {
+  if (keyParts(limit.per).includes("connection")) {
     const reason = 'is "connection", but a connection is one gateway\'s own; nothing is to share';
     findings.mistake([...path, "per"], reason, ["user", "address", "route"]);
   }

@@ -1,4 +1,5 @@
 import type { ConfigPath, Mistake, Position } from "./config-error.ts";
+import type { ConfigModules } from "./config-modules.ts";
 
 /** A configuration as it was written, before anything is known about its sense. */
 export interface ConfigSource {
@@ -9,6 +10,8 @@ export interface ConfigSource {
   positionOf(path: ConfigPath, part: "key" | "value"): Position | undefined;
   /** The text as it stands in the file, where the value at `path` came from the environment. */
   writtenAs(path: ConfigPath): string | undefined;
+  /** What was run to have the value, where the language is one that runs. */
+  readonly modules?: ConfigModules;
 }
 
 export type Environment = Readonly<Record<string, string | undefined>>;

@@ -1,3 +1,5 @@
+import type { KeyFunction } from "../judge/caller.ts";
+import type { KeyPart } from "./limit-schema.ts";
 import type { GatewayConfigInput } from "./schema.ts";
 
 /**
@@ -39,7 +41,8 @@ type Cost = "request" | "message" | "byte";
  * `cost: "message"` fits a socket's limits alone, and a limit without `cost` fits both places.
  */
 interface LimitOptions<Unit extends Cost> {
-  readonly per?: "user" | "address" | "connection" | "route";
+  /** Whose usage is counted; a list counts each combination by itself, a function what it says of the caller. */
+  readonly per?: KeyPart | KeyPart[] | KeyFunction;
   readonly cost?: Unit;
   readonly name?: string;
   /** Decide and count, never refuse. */

@@ -1,12 +1,15 @@
 import { catch as withFallback, z } from "zod";
+import type { AnyFunction } from "./frozen.ts";
 import { configSchema, type GatewayConfig } from "./schema.ts";
 
 /** `T` as far as it could be understood: whatever is wrong, or was never written, is undefined. */
-export type Draft<T> = T extends readonly (infer Element)[]
-  ? readonly (Draft<Element> | undefined)[]
-  : T extends object
-    ? { readonly [Key in keyof T]?: Draft<T[Key]> | undefined }
-    : T;
+export type Draft<T> = T extends AnyFunction
+  ? T
+  : T extends readonly (infer Element)[]
+    ? readonly (Draft<Element> | undefined)[]
+    : T extends object
+      ? { readonly [Key in keyof T]?: Draft<T[Key]> | undefined }
+      : T;
 
 /**
  * Reads what is right in a configuration and leaves out what is not, with list positions kept. So what several keys must

@@ -51,7 +51,7 @@ function explain(issue: Issue, path: ConfigPath, value: unknown): Finding[] {
         );
       }
       if (isMissing) return [{ path, reason: "is missing", allowed }];
-      const options = "options" in issue ? (issue.options ?? []).map(String) : [];
+      const options = "options" in issue ? (issue.options ?? []).map(String) : namesIn(issue);
       return [{ path, reason: notOneOf(found, options), allowed }];
     }
     case "invalid_type":
@@ -78,6 +78,15 @@ function explain(issue: Issue, path: ConfigPath, value: unknown): Finding[] {
     default:
       return [{ path, reason: issue.message, allowed }];
   }
+}
+
+/** The words that an alternative would have taken. */
+function namesIn({ errors }: Extract<Issue, { code: "invalid_union" }>): string[] {
+  return errors
+    .flat()
+    .flatMap((inner) =>
+      inner.code === "invalid_value" && inner.path.length === 0 ? inner.values.map(String) : [],
+    );
 }
 
 function explainKey(key: string, path: ConfigPath, known: readonly string[] = []): Finding {

@@ -1,9 +1,14 @@
 /** `T` with nothing in it that can be assigned to, all the way down. */
-export type Frozen<T> = T extends readonly (infer Element)[]
-  ? readonly Frozen<Element>[]
-  : T extends object
-    ? { readonly [Key in keyof T]: Frozen<T[Key]> }
-    : T;
+export type Frozen<T> = T extends AnyFunction
+  ? T
+  : T extends readonly (infer Element)[]
+    ? readonly Frozen<Element>[]
+    : T extends object
+      ? { readonly [Key in keyof T]: Frozen<T[Key]> }
+      : T;
+
+/** A function is itself, whatever it takes. */
+export type AnyFunction = (...parameters: never[]) => unknown;
 
 /**
  * Freezes `value` and everything in it. For plain data that is a tree of bounded depth, as the schema's output is.

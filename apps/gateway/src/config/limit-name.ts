@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import type { AnyFunction } from "./frozen.ts";
 
 /** What a limit needs to have for a name to be made of it. */
 export type NameableLimit = (
@@ -16,7 +17,8 @@ export type NameableLimit = (
     }
   | { readonly kind: "concurrency"; readonly limit: number }
 ) & {
-  readonly per: string;
+  /** Undefined where it is wrong. */
+  readonly per?: string | readonly (string | undefined)[] | AnyFunction | undefined;
   readonly cost?: string | undefined;
   readonly name?: string | undefined;
   /** Sockets only. */
@@ -33,11 +35,16 @@ export function limitName(limit: NameableLimit): string {
   if (limit.name !== undefined) return limit.name;
   const numbers = numbersOf(limit);
   const bytes = limit.cost === "byte" ? "bytes" : undefined;
-  const parts = [limit.per, limit.from, limit.class, bytes, numbers];
+  const parts = [keyName(limit.per), limit.from, limit.class, bytes, numbers];
   const made = parts.filter((part) => part !== undefined).join("-");
   if (made.length <= LONGEST_NAME) return made;
   const digest = createHash("sha256").update(made).digest("hex").slice(0, 8);
   return `${made.slice(0, LONGEST_NAME - 9)}-${digest}`;
+}
+
+function keyName(per: NameableLimit["per"]): string | undefined {
+  if (typeof per === "function") return "own";
+  return typeof per === "object" ? per.join("-") : per;
 }
 
 function numbersOf(limit: NameableLimit): string {

@@ -1,5 +1,7 @@
 import { z } from "zod";
+import type { KeyFunction } from "../judge/caller.ts";
 import type { Frozen } from "./frozen.ts";
+import { functionSchema } from "./function-schema.ts";
 import { limitName } from "./limit-name.ts";
 import { name } from "./units.ts";
 
@@ -81,12 +83,26 @@ function isTimeZone(text: string): boolean {
   }
 }
 
+const keyPart = z.enum(["user", "client", "session", "address", "connection", "route"]);
+
+/** One thing that callers are told apart by. */
+export type KeyPart = z.output<typeof keyPart>;
+
+/** Whose usage a limit counts. */
+export const limitKey = z.union([
+  keyPart,
+  z
+    .array(keyPart)
+    .min(2)
+    .refine((parts) => new Set(parts).size === parts.length, "names one of them twice"),
+  functionSchema<KeyFunction>("a function of the caller that gives text"),
+]);
+
 const requestFields = {
-  per: z
-    .enum(["user", "address", "connection", "route"])
+  per: limitKey
     .default("user")
     .describe(
-      "Whose usage is counted: the person or client that proved itself (callers without a credential by address), the address (IPv6 by /64), the connection, or everybody on the route together.",
+      "Whose usage is counted: the person or client that proved itself (callers without a credential by address), the client program, the session that the provider names (else as `user`), the address (IPv6 by /64), the connection, or everybody on the route together; of a list, each combination by itself; or an own function, `(caller) => text`.",
     ),
   cost: z
     .enum(["request", "byte"])

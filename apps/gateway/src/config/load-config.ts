@@ -1,5 +1,6 @@
 import { dirname, resolve } from "node:path";
 import { ConfigError, type ConfigPath, type Mistake } from "./config-error.ts";
+import { noteOrigin } from "./config-functions.ts";
 import { valueSource, type ConfigSource, type Environment } from "./config-source.ts";
 import { crossCheck } from "./cross-check.ts";
 import { readDraft } from "./draft.ts";
@@ -66,10 +67,9 @@ export function validate(
     throw new ConfigError(file, mistakes.toSorted(inOrderOfFile));
   }
   const warnings = cross.warnings.map((finding) => toMistake(finding, value, source));
-  return {
-    config: deepFreeze(resolveFiles(result.data, folder)),
-    warnings: warnings.toSorted(inOrderOfFile),
-  };
+  const config = deepFreeze(resolveFiles(result.data, folder));
+  if (source.modules !== undefined) noteOrigin(config, source.modules);
+  return { config, warnings: warnings.toSorted(inOrderOfFile) };
 }
 
 /**

@@ -3,7 +3,7 @@ import { parsePathPattern } from "../route/path-pattern.ts";
 import { hostName } from "./address.ts";
 import type { Frozen } from "./frozen.ts";
 import { limitName } from "./limit-name.ts";
-import { bucketFields, limitSchema, windowFields } from "./limit-schema.ts";
+import { bucketFields, limitKey, limitSchema, windowFields } from "./limit-schema.ts";
 import { bytes, count, milliseconds, name, QUOTES_VALUE } from "./units.ts";
 import { origin } from "./url.ts";
 
@@ -13,10 +13,9 @@ const socketLimitFields = {
     .default("message")
     .describe("Which messages are counted; `message` is text and binary together."),
   from: z.enum(["client", "upstream"]).default("client").describe("Whose messages are counted."),
-  per: z
-    .enum(["connection", "user", "address", "route"])
+  per: limitKey
     .default("connection")
-    .describe("Whose usage is counted."),
+    .describe("Whose usage is counted, as in the route's own limits."),
   cost: z
     .enum(["message", "byte"])
     .default("message")

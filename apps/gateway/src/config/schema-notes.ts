@@ -5,7 +5,11 @@ import { configSchema } from "./schema.ts";
 /** The schema as JSON Schema of what people write, with the notes `unit` and `rule` of `units.ts`. */
 export type SchemaNote = z.core.JSONSchema.BaseSchema;
 
-export const configNotes: SchemaNote = z.toJSONSchema(configSchema, { io: "input" });
+export const configNotes: SchemaNote = z.toJSONSchema(configSchema, {
+  io: "input",
+  // Functions; their notes say so.
+  unrepresentable: "any",
+});
 
 /**
  * The part of the schema that rules over `path`. Where there is a choice (`kind`), `value`, which is the whole
@@ -77,6 +81,7 @@ export function isNote(note: unknown): note is SchemaNote {
 function choose(note: SchemaNote, value: unknown): SchemaNote {
   const choices = (note.oneOf ?? note.anyOf)?.filter(isNote);
   if (choices === undefined || typeof value !== "object" || value === null) return note;
+  if (Array.isArray(value)) return choices.find((choice) => choice.type === "array") ?? note;
   const objects = choices.filter((choice) => choice.type === "object");
   const kind = childOf(value, "kind");
   const named = objects.find((choice) => {

@@ -42,7 +42,10 @@ export function serveDefect(
   plane: DataPlane,
   { exchange, visit, error }: { exchange: Http1Exchange; visit: Visit; error: unknown },
 ): void {
-  const fault = new Fault("internal", "Cannot judge the request: a defect", { cause: error });
+  const fault =
+    error instanceof Fault
+      ? error
+      : new Fault("internal", "Cannot judge the request: a defect", { cause: error });
   const problem = faultAnswer(visit, fault, plane.answers);
   if (exchange.answer.isHeadSent) exchange.answer.destroy();
   else sendWhole(exchange.answer, problem);

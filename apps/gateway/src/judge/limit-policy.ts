@@ -1,4 +1,3 @@
-import type { Principal } from "@tidegate/auth";
 import {
   createLimitReport,
   createReservation,
@@ -11,6 +10,8 @@ import {
 } from "@tidegate/limits";
 import type { Call, Peer, Session } from "./call.ts";
 import type { CallLimiter } from "./call-limiter.ts";
+import type { CallerSource } from "./caller.ts";
+import { keyOf, type LimitKey } from "./limit-key.ts";
 import type { Outcome, Policy, SocketAction, Stage } from "./policy.ts";
 import { REASON } from "./reason.ts";
 import { refuseWith, type Refusal } from "./refusal.ts";
@@ -24,7 +25,7 @@ export interface LimitUse {
   readonly name: string;
   /** What a client may know about it. */
   readonly announced: RateLimitPolicy;
-  readonly per: "user" | "address" | "connection" | "route";
+  readonly key: LimitKey;
   /**
    * `call`: one per request or message. `byte`: what `Call.bytes` says, frame by frame. `slot`: one, held as long
    * as the session lives.
@@ -100,10 +101,11 @@ export class LimitPolicy implements Policy {
     this.#byteDetail = { policy: this, uses: this.#byteUses, report };
   }
 
-  begin(session: Session, peer: Peer): void {
+  begin(session: Session, peer: Peer, source?: CallerSource): void {
     for (const use of this.uses) {
       if ((session.slots[use.slot] ?? NO_HANDLE) !== NO_HANDLE) continue;
-      session.slots[use.slot] = this.#limiter.intern(use.limitIndex, keyOf(use.per, session, peer));
+      const key = keyOf(use.key, { session, peer, source });
+      session.slots[use.slot] = this.#limiter.intern(use.limitIndex, key);
     }
   }
 
@@ -279,29 +281,3 @@ export function socketActionOf(refusal: Refusal): SocketAction {
 const whole = Math.floor;
 
 const LARGEST_COST = 2 ** 31 - 1;
-
-function keyOf(per: LimitUse["per"], session: Session, peer: Peer): string {
-  switch (per) {
-    case "user":
-      return principalKey(session.principal, peer);
-    case "address":
-      return peer.network;
-    case "connection":
-      return String(peer.connectionNumber);
-    case "route":
-      return "";
-  }
-}
-
-/** Who is charged: a person is (issuer, subject); callers without a credential are told apart by address. */
-export function principalKey(principal: Principal, peer: Peer): string {
-  switch (principal.kind) {
-    case "anonymous":
-      return `address ${peer.network}`;
-    case "person":
-    case "key":
-      return `person ${principal.issuer}\n${principal.subject}`;
-    case "client":
-      return `client ${principal.issuer}\n${principal.client}`;
-  }
-}

@@ -1,4 +1,5 @@
 import type { Call, Peer, Session } from "./call.ts";
+import type { CallerSource } from "./caller.ts";
 import type { Refusal } from "./refusal.ts";
 import type { PENDING, Verdict } from "./verdict.ts";
 
@@ -24,8 +25,12 @@ export type Outcome = "done" | "refused-later" | "failed" | "lost";
  */
 export interface Policy {
   readonly stage: Stage;
-  /** A session begins: intern what its calls will ask for. After identification for every stage but `address`. */
-  begin?(session: Session, peer: Peer): void;
+  /**
+   * A session begins: intern what its calls will ask for. After identification for every stage but `address`.
+   * @param source who calls, for functions of the configuration; asked for at most once
+   * @throws {Fault} `function_failed`; the session must be ended all the same
+   */
+  begin?(session: Session, peer: Peer, source?: CallerSource): void;
   /** The session is over: give back what `begin` took. Called exactly once for each `begin`. */
   end?(session: Session): void;
   /** @returns a verdict, or `PENDING` when the answer takes a wait */

@@ -1,6 +1,7 @@
 import { ANONYMOUS } from "@tidegate/auth";
 import type { Route } from "../route/route.ts";
 import type { Peer, Session } from "./call.ts";
+import type { CallerSource } from "./caller.ts";
 import type { Policy } from "./policy.ts";
 
 /** A session that nobody has been identified for yet. */
@@ -14,14 +15,25 @@ export function createSession(route: Route): Session {
 }
 
 /** Tells policies that a session begins. `end` must follow, whatever happens. */
-export function beginPolicies(policies: readonly Policy[], session: Session, peer: Peer): void {
-  for (const policy of policies) policy.begin?.(session, peer);
+export function beginPolicies(
+  policies: readonly Policy[],
+  { session, peer, source }: Beginning,
+): void {
+  for (const policy of policies) policy.begin?.(session, peer, source);
+}
+
+/** Whose session begins. */
+export interface Beginning {
+  readonly session: Session;
+  readonly peer: Peer;
+  /** Asked by functions of the configuration. */
+  readonly source?: CallerSource;
 }
 
 /** Tells the policies of messages that a socket begins. */
-export function beginSocket(route: Route, session: Session, peer: Peer): void {
+export function beginSocket(route: Route, beginning: Beginning): void {
   for (const direction of route.websocket?.policies ?? [])
-    for (const policies of direction) beginPolicies(policies, session, peer);
+    for (const policies of direction) beginPolicies(policies, beginning);
 }
 
 /** Tells every policy of the route that the session is over. Safe for those that never began. */

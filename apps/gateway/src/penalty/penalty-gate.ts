@@ -1,6 +1,7 @@
 import type { Principal } from "@tidegate/auth";
 import type { Clock } from "@tidegate/clock";
 import { CALL_KIND, type Peer } from "../judge/call.ts";
+import { isOwnLimit } from "../judge/limit-key.ts";
 import type { LimitDetail } from "../judge/limit-policy.ts";
 import { REASON } from "../judge/reason.ts";
 import { refuseWith, type Refusal } from "../judge/refusal.ts";
@@ -76,13 +77,13 @@ export class PenaltyGate {
     // Before identification nobody has proved anything; with a credential it is not known yet whether they can.
     if (isEarly && route.config.auth !== "none" && kindOfCredential(visit.head) !== "none") return;
     // Shared budgets (route, connection) are used up by others too, and bytes are not counted in calls.
-    const own = isEarly ? "address" : "user";
     const { key, name } = this.#name(session.principal, peer);
     this.#store.look(name, this.#view);
     const caller = `${this.#view.generation} ${key.narrow}`;
     for (let at = 0; at < report.violatedCount; at++) {
       const use = uses[report.violated[at] as number];
-      if (use?.per !== own || use.cost === "byte") continue;
+      if (use === undefined || use.cost === "byte") continue;
+      if (!isOwnLimit(use.key, session.principal, { isSocket: false })) continue;
       if (this.#denials.add(use.limitIndex, caller, this.#clock.monotonicMs()))
         this.#strike(key, use.name);
     }

@@ -143,6 +143,14 @@ export function penaltyFailed(log: Log, fields: { readonly error: Error }): void
   log.event("error", "penalty.failed", fields);
 }
 
+/** A function of the configuration threw, or gave what it must not; the call got 500. `error` says where it stands. */
+export function functionFailed(
+  log: Log,
+  fields: { readonly error: Error; readonly requestId: string },
+): void {
+  log.event("error", "function.failed", fields);
+}
+
 /** A defect of ours: something threw that no step of the road expects. The error id is what the client was told. */
 export function defectFound(
   log: Log,

@@ -38,7 +38,7 @@ export async function serveHandshake(
   }
   if (route?.websocket === undefined || session === undefined)
     throw new Error("Cannot open a socket: its route offers none");
-  beginSocket(route, session, peer);
+  beginSocket(route, { session, peer, source: visit });
   const upstream = upstreamOf(plane, visit);
   const target = upstream.choose();
   const addedMs = plane.clock.monotonicMs() - visit.arrivedMs;
@@ -64,6 +64,16 @@ export async function serveHandshake(
     plane.relay,
   );
   conclude(plane, { upgrade, visit, opening, target: target.authority, addedMs });
+}
+
+/** Answers a handshake that was not begun because of a fault. */
+export function refuseFault(
+  plane: DataPlane,
+  { upgrade, visit, fault }: { upgrade: UpgradeExchange; visit: Visit; fault: Fault },
+): void {
+  const problem = faultAnswer(visit, fault, plane.answers);
+  upgrade.refuse(problem.status, problem.fields, problem.body);
+  recordAdmitted(plane, visit, { status: problem.status, fault });
 }
 
 function conclude(

@@ -8,8 +8,10 @@ import type {
   SocketLimitConfig,
   UpstreamConfig,
 } from "../config/schema.ts";
+import { formatPath, type ConfigPath } from "../config/config-error.ts";
 import { toChallenges } from "../identify/challenges.ts";
 import type { CallLimiter } from "../judge/call-limiter.ts";
+import { isKnownEarly, type LimitKey } from "../judge/limit-key.ts";
 import { SlotHolders } from "../judge/slot-holders.ts";
 import { LimitPolicy, type LimitUse } from "../judge/limit-policy.ts";
 import type { Policy } from "../judge/policy.ts";
@@ -77,15 +79,16 @@ export function limitPlacesOf(config: GatewayConfig): readonly string[] {
 
 function assignLimits(config: GatewayConfig) {
   const limits: (LimitConfig | SocketLimitConfig)[] = [];
-  const define = (limit: LimitConfig | SocketLimitConfig): number => limits.push(limit) - 1;
-  const global = config.limits.map((limit) => ({ limit, limitIndex: define(limit) }));
-  const drafts = config.routes.map((route) => ({
+  const define = <Limit extends LimitConfig | SocketLimitConfig>(
+    among: readonly Limit[],
+    path: ConfigPath,
+  ): Defined<Limit>[] =>
+    among.map((limit, at) => ({ limit, limitIndex: limits.push(limit) - 1, path: [...path, at] }));
+  const global = define(config.limits, ["limits"]);
+  const drafts = config.routes.map((route, at) => ({
     route,
-    limits: [...global, ...route.limits.map((limit) => ({ limit, limitIndex: define(limit) }))],
-    socketLimits: (route.websocket?.limits ?? []).map((limit) => ({
-      limit,
-      limitIndex: define(limit),
-    })),
+    limits: [...global, ...define(route.limits, ["routes", at, "limits"])],
+    socketLimits: define(route.websocket?.limits ?? [], ["routes", at, "websocket", "limits"]),
   }));
   return { limits, definitions: limits.map(toDefinition), global, drafts };
 }
@@ -104,6 +107,8 @@ interface LimitEngine {
 interface Defined<Limit> {
   readonly limit: Limit;
   readonly limitIndex: number;
+  /** Where it stands in the configuration. */
+  readonly path: ConfigPath;
 }
 
 function compileRoute({
@@ -125,7 +130,11 @@ function compileRoute({
 }): Route {
   const id = routeId(route);
   let slotCount = 0;
-  const use = ({ limit, limitIndex }: Defined<LimitConfig | SocketLimitConfig>): LimitUse => ({
+  const use = ({
+    limit,
+    limitIndex,
+    path,
+  }: Defined<LimitConfig | SocketLimitConfig>): LimitUse => ({
     limitIndex,
     name: limit.name,
     announced: toRateLimitPolicy(
@@ -136,16 +145,14 @@ function compileRoute({
           ? "content-bytes"
           : undefined,
     ),
-    per: limit.per,
+    key: toLimitKey(limit.per, { path, routeId: id }),
     cost: limit.kind === "concurrency" ? "slot" : limit.cost === "byte" ? "byte" : "call",
     slot: slotCount++,
     exceed: "exceed" in limit ? limit.exceed : "close",
   });
   const uses = limits.map(use);
-  // Before identification only what the connection shows can be charged; the route's own budget is not open
-  // to strangers (they could use it up for everybody).
-  const early = uses.filter(({ per }) => per === "address" || per === "connection");
-  const late = uses.filter(({ per }) => per === "user" || per === "route");
+  const early = uses.filter(({ key }) => isKnownEarly(key));
+  const late = uses.filter(({ key }) => !isKnownEarly(key));
   const limitPolicy = (stage: "address" | "principal", set: readonly LimitUse[]): LimitPolicy[] => {
     if (set.length === 0 || engine === undefined) return [];
     const refusals = metrics.limitCounters(
@@ -191,6 +198,17 @@ function compileRoute({
     slotCount,
     websocket,
   });
+}
+
+function toLimitKey(
+  per: LimitConfig["per"],
+  { path, routeId: id }: { path: ConfigPath; routeId: string },
+): LimitKey {
+  // A route's own limit is the route's alone.
+  const route = path.length === 2 ? id : "";
+  if (typeof per === "function")
+    return { parts: [], own: { place: formatPath([...path, "per"]), call: per }, route };
+  return { parts: typeof per === "string" ? [per] : per, own: undefined, route };
 }
 
 function compileSocketRules({

@@ -11,6 +11,7 @@ import {
   type LockOwner,
 } from "@tidegate/limits";
 import type { Readiness } from "../admin/readiness.ts";
+import { toPortable, type PortableConfig } from "../config/config-functions.ts";
 import type { GatewayConfig } from "../config/schema.ts";
 import type { Penalties, PenaltyInit } from "../penalty/open-penalties.ts";
 import { workerDeaf, workerFailed, workerStarted } from "../record/events.ts";
@@ -85,6 +86,7 @@ export interface SupervisorOptions {
 export class Supervisor implements AsyncDisposable {
   readonly #options: SupervisorOptions;
   readonly #entry: URL;
+  readonly #portable: PortableConfig;
   readonly #cells: WorkerCells;
   readonly #limiterMemory: LimiterMemory | undefined;
   /** This thread's own view of the limits, for statistics and the snapshot. */
@@ -99,6 +101,7 @@ export class Supervisor implements AsyncDisposable {
     this.#options = options;
     dataThreads.tellWorkers = this.#tellOrEnd;
     this.#entry = options.entry ?? new URL("./worker-thread.ts", import.meta.url);
+    this.#portable = toPortable(config);
     this.#cells = createWorkerCells(workers);
     const definitions = limitDefinitionsOf(config);
     this.#limiterMemory =
@@ -214,14 +217,14 @@ export class Supervisor implements AsyncDisposable {
   }
 
   #begin(seat: Seat): Promise<void> {
-    const { config, port, viaName, clock, log, penalties, dataThreads } = this.#options;
+    const { port, viaName, clock, log, penalties, dataThreads } = this.#options;
     const life = ++this.#lives;
     const memory = this.#limiterMemory;
     const lockOwner = memory === undefined ? undefined : beginLockOwner(memory, seat.worker + 1);
     seat.lockOwner = lockOwner;
     seat.penalties = penalties?.begin(seat.worker);
     const workerData: WorkerInit = {
-      config,
+      config: this.#portable,
       worker: seat.worker,
       workers: this.#seats.length,
       life,

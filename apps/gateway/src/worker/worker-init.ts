@@ -1,10 +1,11 @@
 import type { LimiterMemory, LockOwner } from "@tidegate/limits";
-import type { GatewayConfig } from "../config/schema.ts";
+import type { PortableConfig } from "../config/config-functions.ts";
 import type { PenaltyInit } from "../penalty/open-penalties.ts";
 
 /** What a worker is born with; everything in it can be copied or shared between threads. */
 export interface WorkerInit {
-  readonly config: GatewayConfig;
+  /** `fromPortable` makes the configuration of it. */
+  readonly config: PortableConfig;
   readonly worker: number;
   readonly workers: number;
   readonly life: number;

@@ -4,6 +4,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { systemClock, systemRandom } from "@tidegate/clock";
 import { attachLimiter } from "@tidegate/limits";
+import { fromPortable } from "../config/config-functions.ts";
 import { deepFreeze } from "../config/frozen.ts";
 import { openLogDestination } from "../record/log-destination.ts";
 import { joinPenalties } from "../penalty/open-penalties.ts";
@@ -28,7 +29,7 @@ if (parentPort === null) throw new Error("Cannot run: this file is the entry of 
 const init = workerData as WorkerInit;
 const clock = systemClock;
 const random = systemRandom;
-const config = deepFreeze(init.config);
+const config = deepFreeze(await fromPortable(init.config));
 const cells = new WorkerCells(init.cells);
 const bus = new Bus(parentPort, clock, {
   drain: () => plane.drain(),
