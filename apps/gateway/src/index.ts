@@ -1,4 +1,5 @@
 export {
+  apiKeys,
   bucket,
   concurrency,
   defineGateway,
@@ -12,6 +13,7 @@ export {
   type Rate,
 } from "./config/define.ts";
 export type { Caller, KeyFunction } from "./judge/caller.ts";
+export { auth0, embedded, google, keycloak, okta } from "./config/providers.ts";
 export type { GatewayConfig, GatewayConfigInput } from "./config/schema.ts";
 
 // The gateway inside a process of one's own.

@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { AUDIENCE, NOW, outcome, setUpVerifier, START_MS } from "../test/access-token-fixture.ts";
 
+const THUMBPRINT = "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I";
+
 describe("access token: claims", () => {
   test("verify() refuses other issuers, audiences, kinds of token, times and malformed claims", async () => {
     await using t = await setUpVerifier();
@@ -41,7 +43,14 @@ describe("access token: claims", () => {
       ["acr as number", { acr: 0 }, "claims"],
       ["sid as list", { sid: ["1"] }, "claims"],
       ["bound to a DPoP key", { cnf: { jkt: "x" } }, "proof-of-possession"],
-      ["bound to a certificate", { cnf: { "x5t#S256": "x" } }, "proof-of-possession"],
+      [
+        "bound to a DPoP key, with a good thumbprint",
+        { cnf: { jkt: THUMBPRINT } },
+        "proof-of-possession",
+      ],
+      ["bound to a certificate", { cnf: { "x5t#S256": "x" } }, "certificate-bound"],
+      ["bound to both", { cnf: { jkt: THUMBPRINT, "x5t#S256": "x" } }, "certificate-bound"],
+      ["bound to a key in place", { cnf: { jwk: {} } }, "proof-of-possession"],
       ["cnf null", { cnf: null }, "proof-of-possession"],
     ];
     for (const [what, changes, why] of cases) {
@@ -113,6 +122,7 @@ describe("access token: claims", () => {
       issuedAtSeconds: NOW,
       sessionId: "session",
       tokenId: "1",
+      keyThumbprint: "",
       expiresAtMs: START_MS + 300_000,
     });
     assert.ok(Object.isFrozen(result.principal));

@@ -1,18 +1,15 @@
 import type { JsonObject } from "./json-object.ts";
 import { readNumericDate } from "./numeric-date.ts";
+import { readPrincipal, type ClaimNames } from "./principal-claims.ts";
 import type { Principal } from "./principal.ts";
 import type { InvalidWhy } from "./verification.ts";
 
 /** What the claims of an issuer's access tokens must be. */
-export interface AccessTokenRules {
-  /** Exactly as it stands in `iss`. */
-  readonly issuer: string;
+export interface AccessTokenRules extends ClaimNames {
   /** Must be in `aud`. */
   readonly audience: string;
   /** What else may stand in `aud` beside `audience`; anything further is refused. */
   readonly otherAudiences: readonly string[];
-  /** How far the issuer's clock may differ. */
-  readonly clockToleranceSeconds: number;
   /** Longest `exp − iat` that is believed. */
   readonly maxLifetimeSeconds: number;
 }
@@ -40,40 +37,7 @@ export function readAccessToken(
   if (expiresSeconds === undefined || issuedSeconds === undefined) return "claims";
   const untimely = judgeTimes(payload, { expiresSeconds, issuedSeconds, rules, nowMs });
   if (untimely !== undefined) return untimely;
-  // RFC 9449 §7.2, RFC 8705 §3: a token bound to a key is worth nothing without the proof; taken as a plain bearer
-  // token, a stolen one would work.
-  if (payload["cnf"] !== undefined) return "proof-of-possession";
-
-  const subject = readName(payload["sub"]);
-  const client = readName(readClient(payload, type));
-  const scopes = readScopes(payload);
-  const acr = readOptionalName(payload["acr"]);
-  const sessionId = readOptionalName(payload["sid"]);
-  const tokenId = readOptionalName(payload["jti"]);
-  if (
-    subject === undefined ||
-    client === undefined ||
-    scopes === undefined ||
-    acr === undefined ||
-    sessionId === undefined ||
-    tokenId === undefined
-  ) {
-    return "claims";
-  }
-  return Object.freeze({
-    // RFC 9068 §2.2: with client credentials, where nobody signed in, `sub` names the client.
-    kind: subject === client ? "client" : "person",
-    issuer: rules.issuer,
-    subject,
-    client,
-    scopes,
-    acr,
-    authTimeSeconds: readAuthTime(payload["auth_time"], rules, nowMs),
-    issuedAtSeconds: Math.floor(issuedSeconds),
-    sessionId,
-    tokenId,
-    expiresAtMs: expiresSeconds * 1_000,
-  });
+  return readPrincipal(payload, { type, rules, expiresSeconds, issuedSeconds, nowMs });
 }
 
 /**
@@ -91,10 +55,13 @@ function isAccessToken(payload: JsonObject): boolean {
 const OTHER_KINDS = ["nonce", "at_hash", "c_hash", "s_hash", "events", "htm", "htu", "ath"];
 
 /**
- * The configured audience must be there, and every further one must be configured too. Asking only for membership
+ * Whether a token is for us: the configured audience must be there, and every further one must be configured too. Asking only for membership
  * lets a token that was meant for another service, and that this one received, be played back here.
  */
-function isForUs(aud: unknown, { audience, otherAudiences }: AccessTokenRules): boolean {
+export function isForUs(
+  aud: unknown,
+  { audience, otherAudiences }: Pick<AccessTokenRules, "audience" | "otherAudiences">,
+): boolean {
   const audiences: readonly unknown[] = Array.isArray(aud) ? aud : [aud];
   return (
     audiences.includes(audience) &&
@@ -130,50 +97,3 @@ function judgeTimes(
   }
   return undefined;
 }
-
-/** RFC 9068 has `client_id`; providers that do not follow it say `azp` (Auth0, Keycloak) or `cid` (Okta). */
-function readClient(payload: JsonObject, type: string): unknown {
-  const { client_id: client, azp, cid } = payload;
-  return type === "at+jwt" ? client : (client ?? azp ?? cid);
-}
-
-/** `scope` (RFC 8693 §4.2), or `scp` (Okta, Entra), each as a list or as text with blanks. */
-function readScopes(payload: JsonObject): ReadonlySet<string> | undefined {
-  const value = payload["scope"] ?? payload["scp"] ?? "";
-  const scopes: readonly unknown[] | undefined =
-    typeof value === "string" ? (value === "" ? [] : value.split(" ")) : asArray(value);
-  if (scopes === undefined || scopes.length > MAX_SCOPES) return undefined;
-  const checked = scopes.filter(isScope);
-  return checked.length === scopes.length ? new Set(checked) : undefined;
-}
-
-const asArray = (value: unknown): readonly unknown[] | undefined =>
-  Array.isArray(value) ? value : undefined;
-
-/** RFC 6749 §3.3. */
-const isScope = (scope: unknown): scope is string =>
-  typeof scope === "string" && /^[!#-[\]-~]{1,256}$/.test(scope);
-
-/** More than any provider grants; scopes are walked on every call. */
-const MAX_SCOPES = 256;
-
-/**
- * OWASP ASVS 6.8.4: where the provider does not say, the weakest is assumed. Absent, zero, text or a time that has
- * not come all mean unknown, and unknown satisfies no freshness rule.
- */
-function readAuthTime(value: unknown, rules: AccessTokenRules, nowMs: number): number {
-  const seconds = readNumericDate(value);
-  if (seconds === undefined || seconds > nowMs / 1_000 + rules.clockToleranceSeconds) return 0;
-  return Math.floor(seconds);
-}
-
-/** OpenID Connect Core §2 ends `sub` at 255 characters; control characters would only serve to confuse a log. */
-function readName(value: unknown): string | undefined {
-  // eslint-disable-next-line no-control-regex -- control characters are what is looked for
-  return typeof value === "string" && /^[^\u0000-\u001f\u007f-\u009f]{1,255}$/.test(value)
-    ? value
-    : undefined;
-}
-
-const readOptionalName = (value: unknown): string | undefined =>
-  value === undefined ? "" : readName(value);

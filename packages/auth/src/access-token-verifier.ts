@@ -1,5 +1,6 @@
 import { systemRandom, type Clock, type Random } from "@tidegate/clock";
 import { readAccessToken, type AccessTokenRules } from "./access-token-claims.ts";
+import type { ClaimNames } from "./principal-claims.ts";
 import { KeySet, type KeyLoad } from "./key-set.ts";
 import { issuerSource } from "./key-source.ts";
 import type { Fetch } from "./remote-json.ts";
@@ -10,7 +11,7 @@ import type { TokenParts } from "./token-shape.ts";
 import { untilAborted } from "./until-aborted.ts";
 import { invalid, type Accepted, type Verification } from "./verification.ts";
 
-export interface AccessTokenVerifierOptions {
+export interface AccessTokenVerifierOptions extends ClaimNames {
   /** Issuer URL, exactly as it stands in `iss`; https, or http on a loopback address. */
   readonly issuer: string;
   readonly audience: string;
@@ -19,7 +20,6 @@ export interface AccessTokenVerifierOptions {
   readonly algorithms: readonly SignatureAlgorithm[];
   /** Accepted `typ`; `absent` stands for tokens without one. */
   readonly tokenTypes: readonly string[];
-  readonly clockToleranceSeconds: number;
   readonly maxTokenLifetimeSeconds: number;
   /** How long the last good keys count while the issuer cannot be reached. */
   readonly maxKeyAgeMs: number;
@@ -73,10 +73,8 @@ export function createAccessTokenVerifier(
     types: new Set(options.tokenTypes.map((type) => normaliseType(type) ?? type)),
   };
   const rules: AccessTokenRules = {
-    issuer,
-    audience: options.audience,
+    ...options,
     otherAudiences: options.otherAudiences ?? [],
-    clockToleranceSeconds: options.clockToleranceSeconds,
     maxLifetimeSeconds: options.maxTokenLifetimeSeconds,
   };
   const memory = createTokenMemory(clock);

@@ -26,6 +26,7 @@ const ada: Principal = Object.freeze({
   issuedAtSeconds: START_MS / 1_000 - 10,
   sessionId: "session-1",
   tokenId: "token-1",
+  keyThumbprint: "",
   expiresAtMs: START_MS + 300_000,
 });
 

@@ -137,6 +137,7 @@ describe("password verifier", () => {
       issuedAtSeconds: 0,
       sessionId: "",
       tokenId: "",
+      keyThumbprint: "",
       expiresAtMs: Number.POSITIVE_INFINITY,
     });
     assert.match(result.fingerprint, /^[\w-]{43}$/);

@@ -16,6 +16,11 @@ export interface Principal {
   readonly sessionId: string;
   /** The token's `jti`; empty when it has none. */
   readonly tokenId: string;
+  /**
+   * RFC 7638 thumbprint of the key that the credential is bound to (`cnf.jkt`, RFC 9449 §6): it is worth nothing without
+   * a proof by that key. Empty when it is bound to none.
+   */
+  readonly keyThumbprint: string;
   /** When the credential ends, milliseconds since the epoch; `Infinity` when it does not. */
   readonly expiresAtMs: number;
 }
@@ -32,5 +37,6 @@ export const ANONYMOUS: Principal = Object.freeze({
   issuedAtSeconds: 0,
   sessionId: "",
   tokenId: "",
+  keyThumbprint: "",
   expiresAtMs: Number.POSITIVE_INFINITY,
 });

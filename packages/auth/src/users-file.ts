@@ -152,6 +152,7 @@ function readUser(name: string, entry: unknown, issuer: string): User | string[]
       issuedAtSeconds: 0,
       sessionId: "",
       tokenId: "",
+      keyThumbprint: "",
       expiresAtMs: Number.POSITIVE_INFINITY,
     }),
     text: JSON.stringify(entry),

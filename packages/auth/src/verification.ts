@@ -30,7 +30,10 @@ export type InvalidWhy =
   | "not-yet-valid"
   | "lifetime"
   | "claims"
+  /** Bound to a key in a way that is not known here, or where no proof can be checked. */
   | "proof-of-possession"
+  /** Bound to a client certificate (RFC 8705), which nobody asks for here. */
+  | "certificate-bound"
   | "key-unknown"
   | "signature"
   | "password";

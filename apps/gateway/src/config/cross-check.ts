@@ -1,4 +1,5 @@
 import { isLoopback } from "./address.ts";
+import { checkIssuers } from "./check-issuers.ts";
 import { checkLimits } from "./check-limits.ts";
 import { checkRoutes } from "./check-routes.ts";
 import type { ConfigPath } from "./config-error.ts";
@@ -47,20 +48,6 @@ function checkListeners({ listen, admin }: Draft<GatewayConfig>, findings: Findi
       "lets other machines in over plain HTTP: passwords and tokens can be read on the way; " +
         "put a proxy with TLS in front and name it in `listen.publicUrl`",
     );
-  }
-}
-
-function checkIssuers({ identity = {} }: Draft<GatewayConfig>, findings: Findings): void {
-  const seen = new Map<string, string>();
-  for (const [name, issuer] of Object.entries(identity)) {
-    if (issuer?.kind !== "oidc" || issuer.issuer === undefined) continue;
-    const key = JSON.stringify([issuer.issuer, issuer.audience]);
-    const first = seen.get(key);
-    if (first === undefined) seen.set(key, name);
-    else {
-      const reason = `has the issuer and audience of \`${first}\`, so nobody could say whose a token is`;
-      findings.mistake(["identity", name], reason);
-    }
   }
 }
 

@@ -1,5 +1,6 @@
 import type { KeyFunction } from "../judge/caller.ts";
 import type { KeyPart } from "./limit-schema.ts";
+import type { OidcIssuer } from "./providers.ts";
 import type { GatewayConfigInput } from "./schema.ts";
 
 /**
@@ -11,8 +12,8 @@ export function defineGateway(config: GatewayConfigInput): GatewayConfigInput {
 }
 
 type Issuer = NonNullable<GatewayConfigInput["identity"]>[string];
-type OidcIssuer = Extract<Issuer, { kind: "oidc" }>;
 type UsersFile = Extract<Issuer, { kind: "users-file" }>;
+type ApiKeys = Extract<Issuer, { kind: "api-keys" }>;
 
 /** An OpenID provider whose access tokens are accepted. */
 export function oidc(options: Omit<OidcIssuer, "kind">): OidcIssuer {
@@ -22,6 +23,11 @@ export function oidc(options: Omit<OidcIssuer, "kind">): OidcIssuer {
 /** People with passwords in a file, for HTTP Basic. */
 export function usersFile(options: Omit<UsersFile, "kind">): UsersFile {
   return { kind: "users-file", ...options };
+}
+
+/** API keys of programs, kept as hashes in a file. */
+export function apiKeys(options: Omit<ApiKeys, "kind">): ApiKeys {
+  return { kind: "api-keys", ...options };
 }
 
 /** How fast a bucket refills: `count` in `seconds`. */

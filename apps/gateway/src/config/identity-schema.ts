@@ -1,51 +1,9 @@
 import { z } from "zod";
+import { apiKeysSchema } from "./api-keys-schema.ts";
 import type { Frozen } from "./frozen.ts";
-import { milliseconds, count } from "./units.ts";
-import { issuerUrl } from "./url.ts";
-
-const oidcSchema = z.strictObject({
-  kind: z
-    .literal("oidc")
-    .describe("JWT access tokens of an OpenID provider, found by its discovery document."),
-  issuer: issuerUrl.describe(
-    "Issuer URL, exactly as it stands in the tokens' `iss`. Plain http only for loopback.",
-  ),
-  audience: z.string().min(1).describe("What the access tokens' `aud` must be."),
-  algorithms: z
-    .array(
-      z.enum([
-        "RS256",
-        "RS384",
-        "RS512",
-        "PS256",
-        "PS384",
-        "PS512",
-        "ES256",
-        "ES384",
-        "ES512",
-        "EdDSA",
-      ]),
-    )
-    .min(1)
-    .default(["RS256", "PS256", "ES256", "EdDSA"])
-    .describe("Signature algorithms that are accepted. Never `none`, never symmetric ones."),
-  tokenTypes: z
-    .array(z.string().min(1))
-    .min(1)
-    .default(["at+jwt"])
-    .describe(
-      "Accepted `typ` of access tokens (RFC 9068); `JWT` for providers that do not follow it.",
-    ),
-  clockToleranceSeconds: count(0, 60, 5, "seconds").describe(
-    "How far the provider's clock may differ.",
-  ),
-  maxTokenLifetimeSeconds: count(60, 2_592_000, 86_400, "seconds").describe(
-    "Longest `exp − iat` that is believed.",
-  ),
-  maxKeyAgeMs: milliseconds(86_400_000).describe(
-    "How long the last good keys are used while the provider cannot be reached.",
-  ),
-});
+import { oidcSchema } from "./oidc-schema.ts";
+import { fillPreset } from "./provider-presets.ts";
+import { realm } from "./realm.ts";
 
 const usersFileSchema = z.strictObject({
   kind: z.literal("users-file").describe("HTTP Basic with names and passwords of a file."),
@@ -55,15 +13,16 @@ const usersFileSchema = z.strictObject({
     .describe(
       "JSON file of users with scrypt hashes; relative to the configuration file. Written by `tidegate users add`.",
     ),
-  realm: z
-    .string()
-    .min(1)
-    .max(64)
-    .regex(/^[ !#-[\]-~]+$/, "cannot stand in a WWW-Authenticate field")
-    .default("tidegate")
-    .meta({ rule: "printable ASCII without quotes and backslashes, at most 64 characters" })
-    .describe("What a person is told they sign in to."),
+  realm,
 });
 
-export const identitySchema = z.discriminatedUnion("kind", [oidcSchema, usersFileSchema]);
+export const identitySchema = z
+  .discriminatedUnion("kind", [oidcSchema, usersFileSchema, apiKeysSchema])
+  .transform((issuer) => (issuer.kind === "oidc" ? fillPreset(issuer) : issuer));
+
+/** One entry under `identity`, with everything decided that a preset decides. */
 export type IdentityConfig = Frozen<z.output<typeof identitySchema>>;
+/** An OpenID provider. */
+export type ProviderConfig = Extract<IdentityConfig, { kind: "oidc" }>;
+export type UsersFileConfig = Extract<IdentityConfig, { kind: "users-file" }>;
+export type ApiKeysConfig = Extract<IdentityConfig, { kind: "api-keys" }>;

@@ -8,7 +8,7 @@ type Config = z.output<typeof configSchema>;
 export function resolveFiles(config: Config, folder: string): Config {
   const identity = Object.entries(config.identity).map(([name, issuer]) => [
     name,
-    issuer.kind === "users-file" ? { ...issuer, file: resolve(folder, issuer.file) } : issuer,
+    issuer.kind === "oidc" ? issuer : { ...issuer, file: resolve(folder, issuer.file) },
   ]);
   const { destination } = config.record;
   return {

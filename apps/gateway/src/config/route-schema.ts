@@ -165,6 +165,12 @@ export const routeSchema = z.strictObject({
     .boolean()
     .default(false)
     .describe("Whether the upstream sees the caller's own Authorization field."),
+  highValue: z
+    .boolean()
+    .default(false)
+    .describe(
+      "For calls that move money or cannot be undone: what can be asked anew is, in place of what is remembered (tokens that the provider is asked about).",
+    ),
   websocket: webSocketSchema
     .optional()
     .describe("Offer WebSocket upgrades here, with these rules for their messages."),

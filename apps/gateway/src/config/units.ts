@@ -4,8 +4,8 @@ import { z } from "zod";
 // check demands. Messages, `docs/config.md` and nothing else read them.
 
 /** A wait in milliseconds. At most a day, so that no timer can overflow. */
-export const milliseconds = (byDefault: number, { min = 1 } = {}) =>
-  z.int().min(min).max(86_400_000).default(byDefault).meta({ unit: "milliseconds" });
+export const milliseconds = (byDefault: number, { min = 1, max = 86_400_000 } = {}) =>
+  z.int().min(min).max(max).default(byDefault).meta({ unit: "milliseconds" });
 
 /** A size in bytes. */
 export const bytes = (byDefault: number, { min, max }: { min: number; max: number }) =>

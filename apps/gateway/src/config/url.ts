@@ -27,6 +27,16 @@ export const issuerUrl = z
   })
   .meta({ rule: "an https URL without query (plain http for loopback only)" });
 
+/** An endpoint of a provider that gets secrets of ours. */
+export const endpointUrl = z
+  .string()
+  .superRefine((text, context) => {
+    const reason = whyNotIssuer(text);
+    if (reason !== undefined)
+      context.addIssue({ code: "custom", message: reason, params: QUOTES_VALUE });
+  })
+  .meta({ rule: "an https URL without query (plain http for loopback only)" });
+
 function whyNotOrigin(text: string, protocols: readonly string[]): string | undefined {
   const url = parse(text);
   if (url === undefined) return "is not a URL";
@@ -43,7 +53,7 @@ function whyNotIssuer(text: string): string | undefined {
   if (reason !== undefined) return reason;
   // Whoever can change an answer on the way to the provider could hand us keys of their own.
   if (url.protocol === "http:" && !isLoopback(url.hostname)) {
-    return "is plain http to another machine, where anybody on the way could replace the keys";
+    return "is plain http to another machine, where anybody on the way could replace keys and read secrets";
   }
   return undefined;
 }

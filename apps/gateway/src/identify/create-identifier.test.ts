@@ -5,6 +5,7 @@ import { hashPassword } from "@tidegate/auth";
 import { manualClock, systemRandom } from "@tidegate/clock";
 import { issuer as startIssuer, tempFolder, waitFor } from "@tidegate/testkit";
 import type { RequestHead } from "../accept/request-head.ts";
+import { identitySchema } from "../config/identity-schema.ts";
 import { REASON, REASON_BY_CODE } from "../judge/reason.ts";
 import { createRefusal } from "../judge/refusal.ts";
 import type { Log } from "../record/logger.ts";
@@ -34,16 +35,14 @@ async function setUp() {
       void lines.push(JSON.stringify({ level, name, ...fields })),
   } as unknown as Log;
   const oidc = (issuer: string, audience = AUDIENCE) =>
-    ({
+    identitySchema.parse({
       kind: "oidc",
       issuer,
       audience,
       algorithms: ["EdDSA"],
-      tokenTypes: ["at+jwt"],
-      clockToleranceSeconds: 5,
       maxTokenLifetimeSeconds: 3_600,
       maxKeyAgeMs: 3_600_000,
-    }) as const;
+    });
   const providers = {
     people: oidc(people.url),
     "people-of-bank": oidc(people.url, "https://bank.test"),

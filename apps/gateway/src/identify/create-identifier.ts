@@ -59,6 +59,8 @@ export async function createIdentifier({
   for (const [name, issuer] of Object.entries(identity)) {
     switch (issuer.kind) {
       case "oidc":
+        // Callers show no token of such a provider: there is nothing to verify, and no need for its keys.
+        if (issuer.tokenFormat === "session-only") break;
         tokens.set(name, opened.use(openIssuer(name, issuer, means)));
         break;
       case "users-file": {
@@ -67,6 +69,8 @@ export async function createIdentifier({
         passwords.set(name, verifier);
         break;
       }
+      case "api-keys":
+        break;
     }
   }
   const kinds = [

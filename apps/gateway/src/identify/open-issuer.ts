@@ -1,13 +1,13 @@
 import { createAccessTokenVerifier, type AccessTokenVerifier, type Fetch } from "@tidegate/auth";
 import type { Clock, Random } from "@tidegate/clock";
-import type { IdentityConfig } from "../config/schema.ts";
+import type { ProviderConfig } from "../config/schema.ts";
 import { issuerFailed, issuerKeysLoaded } from "../record/events.ts";
 import type { Log } from "../record/logger.ts";
 
 /** A verifier of one provider's tokens that tells the log how its keys are. Loads nothing before it is started. */
 export function openIssuer(
   name: string,
-  issuer: Extract<IdentityConfig, { kind: "oidc" }>,
+  issuer: ProviderConfig,
   {
     clock,
     random,
@@ -23,6 +23,7 @@ export function openIssuer(
   let keyCount = -1;
   const verifier = createAccessTokenVerifier({
     ...issuer,
+    authTimeClaim: authTimeClaimOf(issuer),
     clock,
     random,
     ...(fetch === undefined ? {} : { fetch }),
@@ -36,4 +37,10 @@ export function openIssuer(
     },
   });
   return verifier;
+}
+
+/** Where a token itself says when its person signed in; empty where only an ID token or nothing does. */
+export function authTimeClaimOf({ authTimeFrom }: Pick<ProviderConfig, "authTimeFrom">): string {
+  if (authTimeFrom === "access_token") return "auth_time";
+  return authTimeFrom.startsWith("custom:") ? authTimeFrom.slice("custom:".length) : "";
 }
