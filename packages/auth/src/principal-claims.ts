@@ -83,8 +83,7 @@ export function readPrincipal(
     client,
     scopes,
     acr: mapLevel(acr, rules),
-    authTimeSeconds:
-      authTimeClaim === "" ? 0 : readAuthTime(claims[authTimeClaim], rules, nowMs),
+    authTimeSeconds: authTimeClaim === "" ? 0 : readAuthTime(claims[authTimeClaim], rules, nowMs),
     issuedAtSeconds: Math.floor(issuedSeconds),
     sessionId,
     tokenId,

@@ -9,12 +9,12 @@ type Written = Extract<NonNullable<GatewayConfigInput["identity"]>[string], { ki
 export function checkIssuers({ identity = {} }: Draft<GatewayConfig>, findings: Findings): void {
   const seen = new Map<string, string>();
   for (const [name, issuer] of Object.entries(identity)) {
-    if (issuer?.kind !== "oidc" || issuer.issuer === undefined) continue;
+    if (issuer?.kind !== "oidc") continue;
     // A draft is what was written: nothing of a preset is in it yet.
-    const written = issuer as Draft<Written> & { readonly issuer: string };
+    const written: Draft<Written> = issuer;
     checkTokens(name, written, findings);
     checkClient(name, written, findings);
-    if (written.audience === undefined) continue;
+    if (written.issuer === undefined || written.audience === undefined) continue;
     const key = JSON.stringify([written.issuer, written.audience]);
     const first = seen.get(key);
     if (first === undefined) seen.set(key, name);
@@ -25,12 +25,8 @@ export function checkIssuers({ identity = {} }: Draft<GatewayConfig>, findings: 
   }
 }
 
-function checkTokens(
-  name: string,
-  written: Draft<Written> & { readonly issuer: string },
-  findings: Findings,
-): void {
-  const { preset, issuer, audience, introspection, client } = written;
+function checkTokens(name: string, written: Draft<Written>, findings: Findings): void {
+  const { preset, issuer = "", audience, introspection, client } = written;
   const defaults = presetValues(preset, { issuer, audience, introspection: undefined });
   const asks = introspection !== undefined;
   const format =

@@ -25,4 +25,3 @@ export type IdentityConfig = Frozen<z.output<typeof identitySchema>>;
 /** An OpenID provider. */
 export type ProviderConfig = Extract<IdentityConfig, { kind: "oidc" }>;
 export type UsersFileConfig = Extract<IdentityConfig, { kind: "users-file" }>;
-export type ApiKeysConfig = Extract<IdentityConfig, { kind: "api-keys" }>;

@@ -5,14 +5,14 @@ import {
   type PasswordVerifier,
 } from "@tidegate/auth";
 import type { Clock, Random } from "@tidegate/clock";
-import type { IdentityConfig } from "../config/schema.ts";
+import type { UsersFileConfig } from "../config/schema.ts";
 import { usersReloaded } from "../record/events.ts";
 import type { Log } from "../record/logger.ts";
 
 /** Opens what checks the passwords of one users file. The supervisor does so itself; its workers ask it. */
 export type OpenPasswords = (
   name: string,
-  issuer: Extract<IdentityConfig, { kind: "users-file" }>,
+  issuer: UsersFileConfig,
 ) => Promise<PasswordVerifier & Partial<Disposable>>;
 
 /**
