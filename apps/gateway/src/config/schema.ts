@@ -181,7 +181,7 @@ export type GatewayConfigInput = z.input<typeof configSchema>;
 /** What the gateway runs on: every default filled in, file paths absolute, frozen. */
 export type GatewayConfig = Frozen<z.output<typeof configSchema>>;
 
-export type { IdentityConfig, ProviderConfig, UsersFileConfig } from "./identity-schema.ts";
+export type { ProviderConfig, UsersFileConfig } from "./identity-schema.ts";
 export type { LimitConfig } from "./limit-schema.ts";
 export type { RouteConfig, WebSocketConfig, SocketLimitConfig } from "./route-schema.ts";
 export type { UpstreamConfig } from "./upstream-schema.ts";
