@@ -25,6 +25,9 @@ export type FrameVerdict = (typeof FRAME_VERDICT)[keyof typeof FRAME_VERDICT];
 export const WALK = { walking: 0, held: 1, stopped: 2, broken: 3, closed: 4 } as const;
 export type Walk = (typeof WALK)[keyof typeof WALK];
 
+/** The most that is kept of a frame that two chunks share: a header, or a whole control frame. */
+export const MAX_SPANNING_BYTES = MAX_HEADER_BYTES + MAX_CONTROL_PAYLOAD_BYTES;
+
 /** Whoever owns a walker: judges frames and takes the bytes of those it let pass. */
 export interface FrameGuard {
   /**
@@ -35,8 +38,9 @@ export interface FrameGuard {
   judge(frame: FrameWalker): FrameVerdict;
   /**
    * Takes `[from, to)` of `bytes`, all of it admitted: usually the chunk given to `walk`, from its first byte to
-   * its last; one call per run between dropped frames. Called only from within `walk`. The bytes are the
-   * guard's from then on.
+   * its last; one call per run between dropped frames. Called only from within `walk`. Bytes that are not the chunk
+   * given to `walk` are the walker's own, at most `MAX_SPANNING_BYTES`, come before all of that chunk, and are
+   * valid during the call.
    */
   pass(bytes: Buffer, from: number, to: number): void;
 }
@@ -139,21 +143,20 @@ export class FrameWalker {
   }
 
   /**
-   * Walks over `chunk` from `start`, judging frames and passing admitted bytes.
+   * Walks over `[start, end)` of `chunk`, judging frames and passing admitted bytes. Nothing of `chunk` is kept.
    *
-   * @returns where it stopped: the chunk's end, or, when a frame was held, the position to give with the same
-   *   chunk to the next call. Bytes behind a violation, a stop or a close frame are swallowed.
+   * @returns where it stopped: `end`, or, when a frame was held, the position from which the next call must be given
+   *   the same bytes. Bytes behind a violation, a stop or a close frame are swallowed.
    */
-  walk(chunk: Buffer, start: number): number {
-    if (this.status >= WALK.stopped) return chunk.length;
+  walk(chunk: Buffer, start: number, end: number = chunk.length): number {
+    if (this.status >= WALK.stopped) return end;
     this.status = WALK.walking;
-    const stopped = this.#walkFrames(chunk, start);
+    const stopped = this.#walkFrames(chunk, start, end);
     this.#offset += stopped - start;
-    return this.status >= WALK.stopped ? chunk.length : stopped;
+    return this.status >= WALK.stopped ? end : stopped;
   }
 
-  #walkFrames(chunk: Buffer, start: number): number {
-    const end = chunk.length;
+  #walkFrames(chunk: Buffer, start: number, end: number): number {
     let at = start;
     /** First admitted byte that was not handed to the guard yet. */
     let runStart = start;
@@ -162,7 +165,7 @@ export class FrameWalker {
       at = this.#skipPayload(at, end);
       if (this.#isPayloadDropped) runStart = at;
     } else if (this.#heldBytes > 0) {
-      at = this.#walkHeldFrame(chunk, start);
+      at = this.#walkHeldFrame(chunk, start, end);
       if (this.#heldBytes > 0 || this.status !== WALK.walking) return at;
       runStart = at;
       if (this.#payloadLeft > 0) {
@@ -207,13 +210,13 @@ export class FrameWalker {
    *
    * @returns the position behind what was taken from `chunk`
    */
-  #walkHeldFrame(chunk: Buffer, start: number): number {
+  #walkHeldFrame(chunk: Buffer, start: number, end: number): number {
     const held = this.#heldFrame!;
     const before = this.#heldBytes;
     let at = start;
     let headerBytes = this.#readHeader(held, 0, this.#heldBytes);
     while (headerBytes === 0) {
-      if (at === chunk.length) return at;
+      if (at === end) return at;
       held[this.#heldBytes] = chunk[at]!;
       this.#heldBytes += 1;
       at += 1;
@@ -225,7 +228,7 @@ export class FrameWalker {
     }
     if (this.opcode >= OPCODE.close) {
       const wanted = headerBytes + this.payloadBytes - this.#heldBytes;
-      const taken = Math.min(wanted, chunk.length - at);
+      const taken = Math.min(wanted, end - at);
       chunk.copy(held, this.#heldBytes, at, at + taken);
       this.#heldBytes += taken;
       at += taken;
@@ -244,16 +247,13 @@ export class FrameWalker {
     }
     const frameBytes = this.#heldBytes;
     this.#heldBytes = 0;
-    // The held bytes are reused while the guard may still be writing these: hence the copy.
-    if (verdict === FRAME_VERDICT.pass) {
-      this.#guard.pass(Buffer.from(held.subarray(0, frameBytes)), 0, frameBytes);
-    }
+    if (verdict === FRAME_VERDICT.pass) this.#guard.pass(held, 0, frameBytes);
     if (this.opcode >= OPCODE.close) this.#payloadLeft = 0;
     return at;
   }
 
   #holdBytes(chunk: Buffer, from: number, to: number): void {
-    this.#heldFrame ??= Buffer.allocUnsafe(MAX_HEADER_BYTES + MAX_CONTROL_PAYLOAD_BYTES);
+    this.#heldFrame ??= Buffer.allocUnsafe(MAX_SPANNING_BYTES);
     chunk.copy(this.#heldFrame, this.#heldBytes, from, to);
     this.#heldBytes += to - from;
   }

@@ -3,6 +3,7 @@ export { VIOLATIONS, type Violation } from "./violation.ts";
 export {
   FRAME_VERDICT,
   FrameWalker,
+  MAX_SPANNING_BYTES,
   WALK,
   type FrameGuard,
   type FrameVerdict,

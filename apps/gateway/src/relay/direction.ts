@@ -15,6 +15,7 @@ import { createRefusal, refuseWith } from "../judge/refusal.ts";
 import { REASON } from "../judge/reason.ts";
 import { VERDICT } from "../judge/verdict.ts";
 import type { SocketRules } from "../route/route.ts";
+import { outbox } from "./outbox.ts";
 import { SocketTally } from "./socket-tally.ts";
 
 /** Indexes of the opcode classification, in the order of `SocketRules.classes`. */
@@ -36,7 +37,7 @@ export interface DirectionOwner {
 
 /**
  * One half of a relay: takes bytes from `source`, judges every frame and writes what is admitted to `sink`. One
- * write per chunk: what was dropped is closed up inside the chunk. Nothing here allocates per message or awaits.
+ * write per chunk: what was dropped is closed up inside the chunk, and `outbox` takes it from there. Nothing here allocates per message or awaits.
  */
 export class Direction implements FrameGuard {
   readonly towards: Towards;
@@ -67,16 +68,17 @@ export class Direction implements FrameGuard {
   readonly #maxDelayMs: number;
   readonly #blockAtBytes: number;
 
-  /** The chunk being walked; afterwards the one that is held, if any: at most one, at most 64 KiB. */
-  #chunk: Buffer | undefined;
+  /** What is left of a chunk from the frame on that is held: at most one chunk, at most 64 KiB, and our own. */
+  #held: Buffer | undefined;
   #heldAt = 0;
+  /** The bytes being walked; tells them from those that the walker kept. Valid during a walk. */
+  #walked: Buffer | undefined;
   /** When the held frame must have passed; 0 while none is held. */
   #delayDeadlineMs = 0;
   #delayedSinceMs = 0;
+  /** What was admitted of the bytes being walked, moved together. */
   #runStart = 0;
-  /** 0 while no run was admitted: a run never ends at 0. */
   #runEnd = 0;
-  #isCorked = false;
   #countedClass: number = CLASS.text;
   #countedMessages = 0;
   #countedBytes = 0;
@@ -131,23 +133,31 @@ export class Direction implements FrameGuard {
     return !this.walker.isInsideMessage && this.sink.writable && this.sink.writableLength === 0;
   }
 
-  /** Walks a chunk that came from the source. Not while a frame is held. */
-  read(chunk: Buffer, nowMs: number): void {
+  /**
+   * Walks `[0, byteCount)` of `bytes`, which came from the source. They are the caller's again when it returns. Not
+   * while a frame is held.
+   */
+  read(bytes: Buffer, byteCount: number, nowMs: number): void {
     this.lastReadMs = nowMs;
-    this.#walk(chunk, 0, nowMs);
+    const stopped = this.#walk(bytes, 0, byteCount, nowMs);
+    if (this.walker.status !== WALK.held) return;
+    this.#held = Buffer.from(bytes.subarray(stopped, byteCount));
+    this.#heldAt = 0;
   }
 
   /** Goes on with the held chunk, if there is one and the sink takes bytes. */
   proceed(nowMs: number): void {
-    const chunk = this.#chunk;
-    if (chunk === undefined || this.isBlocked || this.hasEnded) return;
-    this.#walk(chunk, this.#heldAt, nowMs);
+    const held = this.#held;
+    if (held === undefined || this.isBlocked || this.hasEnded) return;
+    this.#heldAt = this.#walk(held, this.#heldAt, held.length, nowMs);
+    if (this.walker.status === WALK.held) return;
+    this.#held = undefined;
     this.readOn();
   }
 
   /** Reads from the source, unless something must be got rid of first. */
   readOn(): void {
-    if (this.#chunk === undefined && !this.isBlocked) this.source.resume();
+    if (this.#held === undefined && !this.isBlocked) this.source.resume();
   }
 
   /** The sink took all of it. */
@@ -158,23 +168,23 @@ export class Direction implements FrameGuard {
     else this.readOn();
   }
 
-  #walk(chunk: Buffer, start: number, nowMs: number): void {
+  /** @returns where the walker stopped */
+  #walk(bytes: Buffer, start: number, end: number, nowMs: number): number {
     this.#call.nowMs = nowMs;
-    this.#chunk = chunk;
-    this.#runEnd = 0;
-    const stopped = this.walker.walk(chunk, start);
+    this.#walked = bytes;
+    this.#runStart = start;
+    this.#runEnd = start;
+    const { walker } = this;
+    const stopped = walker.walk(bytes, start, end);
     this.#endCountedRun(this.#countedClass);
-    this.#flush(chunk);
-    const { status } = this.walker;
-    if (status === WALK.held) {
-      this.#heldAt = stopped;
-      return;
-    }
-    this.#chunk = undefined;
-    if (status === WALK.walking) return;
+    outbox.send(this.sink, bytes, this.#runStart, this.#runEnd);
+    this.#stopIfFull();
+    const { status } = walker;
+    if (status <= WALK.held) return stopped;
     if (status === WALK.stopped) this.#owner.refused(this);
     else if (status === WALK.broken) this.#owner.violated(this);
     else this.#owner.closed(this);
+    return stopped;
   }
 
   judge(frame: FrameWalker): FrameVerdict {
@@ -230,12 +240,9 @@ export class Direction implements FrameGuard {
   }
 
   pass(bytes: Buffer, from: number, to: number): void {
-    if (bytes !== this.#chunk) {
-      // A header that began in an earlier chunk: one packet with what follows.
-      this.#isCorked = true;
-      this.sink.cork();
-      this.sink.write(bytes);
-    } else if (this.#runEnd === 0) {
+    if (bytes !== this.#walked) {
+      outbox.span(bytes, from, to);
+    } else if (this.#runStart === this.#runEnd) {
       this.#runStart = from;
       this.#runEnd = to;
     } else {
@@ -244,16 +251,8 @@ export class Direction implements FrameGuard {
     }
   }
 
-  /** Writes what was admitted, and stops reading when the sink has enough. */
-  #flush(chunk: Buffer): void {
-    if (this.#runEnd > 0) {
-      const isWhole = this.#runStart === 0 && this.#runEnd === chunk.length;
-      this.sink.write(isWhole ? chunk : chunk.subarray(this.#runStart, this.#runEnd));
-    }
-    if (this.#isCorked) {
-      this.#isCorked = false;
-      this.sink.uncork();
-    }
+  /** Stops reading when the sink has enough. */
+  #stopIfFull(): void {
     const queuedBytes = this.sink.writableLength;
     if (queuedBytes < this.#blockAtBytes || this.isBlocked) return;
     this.isBlocked = true;

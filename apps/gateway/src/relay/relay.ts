@@ -3,6 +3,7 @@ import type { Timer } from "@tidegate/clock";
 import { encodeClose } from "@tidegate/wire";
 import { CALL_KIND, TOWARDS, type Call, type Towards } from "../judge/call.ts";
 import type { LiveSocket } from "../session/live-sockets.ts";
+import { readClientTo } from "./client-reader.ts";
 import { Direction, type DirectionOwner } from "./direction.ts";
 import {
   CLIENT_LOST,
@@ -19,6 +20,8 @@ import {
 } from "./ending.ts";
 import type { RelayParts, RelayRequest } from "./open-relay.ts";
 import { OwnPing } from "./own-ping.ts";
+import { recordSocket, type SocketEnd } from "./record-socket.ts";
+import type { TakeBytes } from "./read-buffer.ts";
 import type { UpstreamReader } from "./upstream-reader.ts";
 
 /**
@@ -68,7 +71,7 @@ export class Relay implements LiveSocket, DirectionOwner {
   readonly #delays: [Timer | undefined, Timer | undefined] = [undefined, undefined];
   #openConnections = 2;
   /** Who ended it, with the first code that was said. Written once. */
-  #verdict: { endedBy: Ending["endedBy"]; code: number; reason: string } | undefined;
+  #verdict: SocketEnd | undefined;
 
   constructor(
     request: RelayRequest,
@@ -110,12 +113,17 @@ export class Relay implements LiveSocket, DirectionOwner {
     liveSockets.add(this);
     this.#attach(this.#fromClient);
     this.#attach(this.#fromUpstream);
-    const onClientChunk = this.#onChunk(this.#fromClient);
-    const onUpstreamChunk = this.#onChunk(this.#fromUpstream);
-    this.#client.on("data", onClientChunk);
-    this.#reader.readTo(onUpstreamChunk);
-    if (early.fromUpstream.length > 0) onUpstreamChunk(early.fromUpstream);
-    if (early.fromClient.length > 0) onClientChunk(Buffer.concat(early.fromClient));
+    const takeFromUpstream = this.#taker(this.#fromUpstream);
+    const takeFromClient = this.#taker(this.#fromClient);
+    if (early.fromUpstream.length > 0) {
+      takeFromUpstream(early.fromUpstream, early.fromUpstream.length);
+    }
+    this.#reader.relayTo(takeFromUpstream);
+    const fromClient = Buffer.concat([
+      ...early.fromClient,
+      readClientTo(this.#client, takeFromClient),
+    ]);
+    if (fromClient.length > 0) takeFromClient(fromClient, fromClient.length);
     this.#fromClient.readOn();
     this.#fromUpstream.readOn();
   }
@@ -212,11 +220,11 @@ export class Relay implements LiveSocket, DirectionOwner {
     if (source.closed) queueMicrotask(() => this.#connectionClosed(direction));
   }
 
-  #onChunk(direction: Direction): (chunk: Buffer) => void {
+  #taker(direction: Direction): TakeBytes {
     const { clock } = this.#parts;
-    return (chunk) => {
+    return (bytes, byteCount) => {
       if (this.#state === "open" || this.#state === "parting") {
-        direction.read(chunk, clock.monotonicMs());
+        direction.read(bytes, byteCount, clock.monotonicMs());
       }
     };
   }
@@ -353,29 +361,14 @@ export class Relay implements LiveSocket, DirectionOwner {
     this.#state = "ended";
     this.#deadlineMs = Number.POSITIVE_INFINITY;
     this.#cancelDelays();
-    const { recorder, liveSockets, clock } = this.#parts;
-    const { requestId, traceId, upgrade, route, session, target, ended } = this.#request;
-    liveSockets.delete(this);
-    const [up, down] = [this.#fromClient.tally, this.#fromUpstream.tally];
-    recorder.socketEnded({
-      connectionId: this.connectionId,
-      requestId,
-      traceId,
-      peer: upgrade.peer,
-      route,
-      issuer: session.principal.issuer,
-      subject: session.principal.subject,
-      target: target.authority,
-      closeCode: this.#verdict?.code ?? CLIENT_LOST.toClient.code,
-      closeReason: this.#verdict?.reason ?? "",
-      endedBy: this.#verdict?.endedBy ?? "gateway",
-      durationMs: clock.monotonicMs() - this.#startedMs,
-      messages: [up.messages, down.messages],
-      bytes: [up.bytes, down.bytes],
-      dropped: [up.droppedMessages, down.droppedMessages],
-      delayedMs: up.delayedMs + down.delayedMs,
+    this.#parts.liveSockets.delete(this);
+    recordSocket(this.#request, this.#parts, {
+      end: this.#verdict,
+      startedMs: this.#startedMs,
+      fromClient: this.#fromClient,
+      fromUpstream: this.#fromUpstream,
     });
-    ended();
+    this.#request.ended();
   }
 
   #newCall(towards: Towards): Call {

@@ -1,18 +1,11 @@
 import type { OnReadOpts } from "node:net";
-
-/** What the platform reads from a connection at once, at most. */
-const READ_BYTES = 65_536;
-
-/**
- * One read buffer for all upstream connections of this thread: a read and its callback are one synchronous step, and
- * no view of it leaves that step. The platform would otherwise allocate 64 KiB for every read, however little came:
- * a tenth of what it costs to relay a message.
- */
-const readBuffer = Buffer.allocUnsafeSlow(READ_BYTES);
+import { readBuffer, type TakeBytes } from "./read-buffer.ts";
 
 /** Reads an upstream connection. It is given to `Upstream.connect`, and takes the place of `data` events. */
 export class UpstreamReader {
   #take: ((chunk: Buffer) => void) | undefined;
+  /** Once set, nothing else is asked. */
+  #relay: TakeBytes | undefined;
   /** What came before anybody asked: an upstream that speaks first, at most one read. */
   #early: Buffer | undefined;
 
@@ -29,8 +22,20 @@ export class UpstreamReader {
     if (early !== undefined) take(early);
   }
 
+  /** Whoever takes the bytes from now on, in the thread's buffer. */
+  relayTo(take: TakeBytes): void {
+    this.#relay = take;
+    const early = this.#early;
+    this.#early = undefined;
+    if (early !== undefined) take(early, early.length);
+  }
+
   /** @returns false to stop reading, as `pause` does */
   #received(byteCount: number): boolean {
+    if (this.#relay !== undefined) {
+      this.#relay(readBuffer, byteCount);
+      return true;
+    }
     const chunk = Buffer.from(readBuffer.subarray(0, byteCount));
     if (this.#take === undefined) {
       this.#early = chunk;
