@@ -1,9 +1,11 @@
+import type { OwnEndpoint } from "./accept/own-endpoint.ts";
 import type { UpgradeExchange } from "./accept/exchange.ts";
 import type { Arrivals, Http1Exchange } from "./accept/http1-listener.ts";
 import type { RequestHead } from "./accept/request-head.ts";
 import type { DataPlane } from "./data-plane.ts";
 import { Fault } from "./fault.ts";
 import { refusalProblem } from "./forward/problem.ts";
+import { serveOwn } from "./forward/serve-own.ts";
 import { sendWhole, serveDefect, serveRequest } from "./forward/serve-request.ts";
 import { CALL_KIND, type Peer } from "./judge/call.ts";
 import { REASON, REASON_BY_CODE, type ReasonKind } from "./judge/reason.ts";
@@ -54,8 +56,13 @@ export class DataPlaneArrivals implements Arrivals {
     const { head, peer, answer } = exchange;
     const plane = this.#plane;
     const own = plane.ownEndpoints.answer(head, plane.servedHosts);
-    if (own !== undefined) {
+    if (own !== undefined && !("serve" in own)) {
       sendWhole(answer, own);
+      return;
+    }
+    const preflight = own === undefined ? plane.preflights.answer(head) : undefined;
+    if (preflight !== undefined && plane.servedHosts.has(head.host)) {
+      sendWhole(answer, preflight);
       return;
     }
     const visit = this.#begin(CALL_KIND.request, head, peer);
@@ -65,6 +72,10 @@ export class DataPlaneArrivals implements Arrivals {
       serveDefect(plane, { exchange, visit, error });
       ended();
     };
+    if (own !== undefined) {
+      void this.#serveOwn(own, exchange, visit, ended).catch(broken);
+      return;
+    }
     try {
       const verdict = this.#judge(visit, oddities);
       if (!(verdict instanceof Promise)) {
@@ -129,6 +140,18 @@ export class DataPlaneArrivals implements Arrivals {
       upstreamMs: 0,
       addedMs: 0,
     });
+  }
+
+  async #serveOwn(
+    endpoint: OwnEndpoint,
+    exchange: Http1Exchange,
+    visit: Visit,
+    ended: () => void,
+  ): Promise<void> {
+    const plane = this.#plane;
+    if (this.#cap.hasRoom()) return await serveOwn(plane, { endpoint, exchange, visit, ended });
+    refuseWith(visit.refusal, REASON.overloaded);
+    serveRequest(plane, { exchange, visit, verdict: VERDICT.shed, ended });
   }
 
   async #serveHandshake(upgrade: UpgradeExchange, visit: Visit, oddities: number): Promise<void> {

@@ -8,6 +8,7 @@ import type { Identifiers } from "./record/identifiers.ts";
 import type { Log } from "./record/logger.ts";
 import type { Recorder } from "./record/recorder.ts";
 import type { RelayParts } from "./relay/open-relay.ts";
+import type { Preflights } from "./route/cors.ts";
 import type { Road } from "./road.ts";
 import type { Upstream } from "./upstream/upstream.ts";
 import type { Visit } from "./visit.ts";
@@ -17,6 +18,7 @@ export interface DataPlane {
   readonly road: Road;
   readonly servedHosts: ReadonlySet<string>;
   readonly ownEndpoints: OwnEndpoints;
+  readonly preflights: Preflights;
   readonly upstreams: ReadonlyMap<string, Upstream>;
   readonly signer: AssertionSigner;
   readonly slowBodies: SlowBodyWatch;

@@ -73,6 +73,7 @@ export function inspectRequest(
       origin: facts.origin,
       secFetchSite: facts.secFetchSite,
       secFetchMode: facts.secFetchMode,
+      secFetchDest: facts.secFetchDest,
       hasCsrfField: facts.csrf === "1",
       expectsContinue: expect !== undefined && raw.httpVersion === "1.1",
       traceparent: facts.traceparent,
@@ -109,6 +110,7 @@ class FieldFacts {
   csrf: string | undefined;
   secFetchSite: string | undefined;
   secFetchMode: string | undefined;
+  secFetchDest: string | undefined;
   traceparent: string | undefined;
   requestId: string | undefined;
   connectionOptions = NO_OPTIONS;
@@ -173,6 +175,9 @@ class FieldFacts {
         return undefined;
       case "sec-fetch-mode":
         this.secFetchMode = value;
+        return undefined;
+      case "sec-fetch-dest":
+        this.secFetchDest = value;
         return undefined;
       case "traceparent":
         // W3C Trace Context §3.2: more than one means none.

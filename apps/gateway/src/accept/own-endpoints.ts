@@ -2,12 +2,19 @@ import { FAULTS } from "../fault.ts";
 import { REASON_BY_CODE } from "../judge/reason.ts";
 import { HEALTHY, toReadinessAnswer, type Readiness } from "../admin/readiness.ts";
 import type { ProblemAnswer } from "../forward/problem.ts";
+import type { OwnEndpoint } from "./own-endpoint.ts";
 import type { RequestHead } from "./request-head.ts";
 
-/** What the public listener answers by itself, before any route: health, keys, and what problem types mean. */
+/**
+ * What the public listener answers by itself, before any route: health, keys, what problem types mean, and whatever
+ * endpoints the parts bring.
+ */
 export interface OwnEndpoints {
-  /** @returns undefined when the request is for a route */
-  answer(head: RequestHead, servedHosts: ReadonlySet<string>): ProblemAnswer | undefined;
+  /** @returns undefined when the request is for a route; an endpoint when its answer may have to wait */
+  answer(
+    head: RequestHead,
+    servedHosts: ReadonlySet<string>,
+  ): ProblemAnswer | OwnEndpoint | undefined;
 }
 
 export const OWN_PREFIX = "/.tidegate/";
@@ -17,10 +24,13 @@ export const PROBLEMS_PATH = `${OWN_PREFIX}problems/`;
 export function createOwnEndpoints({
   readiness,
   jwks,
+  endpoints = [],
 }: {
   readiness: () => readonly Readiness[];
   /** Public keys of the forwarded assertion. */
   jwks: () => object;
+  /** No two of them match one path. */
+  endpoints?: readonly OwnEndpoint[];
 }): OwnEndpoints {
   return {
     answer(head, servedHosts) {
@@ -39,6 +49,8 @@ export function createOwnEndpoints({
         const page = problemPage(head.path.slice(PROBLEMS_PATH.length));
         if (page !== undefined) return only(["GET"], head, () => page);
       }
+      const endpoint = endpoints.find((one) => one.matches(head.path));
+      if (endpoint !== undefined) return only(endpoint.methods, head, () => endpoint);
       return json(404, '{"title":"Nothing is served at this path","status":404}\n');
     },
   };
@@ -47,11 +59,11 @@ export function createOwnEndpoints({
 // Services read the keys again when they meet an unknown one; this only spares the repeated question.
 const KEYS_CACHE = "public, max-age=60";
 
-function only(
+function only<Answer>(
   methods: readonly string[],
   head: RequestHead,
-  answer: () => ProblemAnswer,
-): ProblemAnswer {
+  answer: () => Answer,
+): Answer | ProblemAnswer {
   if (methods.includes(head.method) || (head.method === "HEAD" && methods.includes("GET")))
     return answer();
   const allow = [...methods, ...(methods.includes("GET") ? ["HEAD"] : [])].join(", ");

@@ -23,6 +23,7 @@ export interface RequestHead {
   readonly origin: string | undefined;
   readonly secFetchSite: string | undefined;
   readonly secFetchMode: string | undefined;
+  readonly secFetchDest: string | undefined;
   readonly hasCsrfField: boolean;
   readonly expectsContinue: boolean;
   readonly traceparent: string | undefined;

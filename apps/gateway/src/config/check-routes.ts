@@ -31,6 +31,7 @@ export function checkRoutes(
     checkReserved(route, path, findings);
     checkLevel(route, { config, path, findings });
     checkSocket(route, path, findings);
+    checkCors(route, path, findings);
     if (!isPlaceBroken(index, broken)) checkCollisions(route, { index, served, findings });
   }
 }
@@ -103,6 +104,15 @@ function checkSocket(route: RouteDraft, path: ConfigPath, findings: Findings): v
     [...path, "websocket"],
     'lets anybody open as many sockets as the listener takes; add a limit `per: "address"` to the route',
   );
+}
+
+/** With `*` any site could read what a person's own credentials show (Fetch standard, CORS protocol and credentials). */
+function checkCors({ cors }: RouteDraft, path: ConfigPath, findings: Findings): void {
+  if (cors?.origins?.includes("*") !== true) return;
+  const at = [...path, "cors", "origins"];
+  if (cors.origins.length > 1) findings.mistake(at, 'has "*" beside others, which it includes');
+  if (cors.credentials === true)
+    findings.mistake(at, 'has "*" with `credentials`, so every site could read as the person');
 }
 
 /** Whether what decides about a route's place is wrong: what is left of it would seem to serve more than was meant. */

@@ -104,6 +104,38 @@ const authSchema = z.strictObject({
     .describe("Longest time since the person signed in."),
 });
 
+// RFC 9110 §5.1.
+const fieldName = z
+  .string()
+  .regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}$/, "is not the name of a field")
+  .meta({ rule: "the name of a header field" });
+
+const corsSchema = z.strictObject({
+  origins: z
+    .array(z.union([z.literal("*"), origin(["https", "http"])]))
+    .min(1)
+    .describe(
+      'Web origins whose pages may read answers. `"*"`, alone, is any; never with credentials.',
+    ),
+  headers: z
+    .array(fieldName)
+    .default([])
+    .describe("Fields that such pages may send, beside those that every page may."),
+  exposedHeaders: z
+    .array(fieldName)
+    .default([])
+    .describe(
+      "Fields of answers that such pages may read, beside Retry-After, RateLimit, RateLimit-Policy and WWW-Authenticate.",
+    ),
+  maxAgeSeconds: count(0, 86_400, 600, "seconds").describe(
+    "How long browsers may remember a preflight.",
+  ),
+  credentials: z
+    .boolean()
+    .default(false)
+    .describe("Whether such pages may call with the person's session or Basic."),
+});
+
 const method = z
   .string()
   .regex(/^[A-Z][A-Z-]{0,31}$/, "is not a method name")
@@ -161,6 +193,17 @@ export const routeSchema = z.strictObject({
     .array(origin(["https", "http"]))
     .default([])
     .describe("Web origins that may call with ambient credentials, beside that of `publicUrl`."),
+  navigable: z
+    .boolean()
+    .default(false)
+    .describe(
+      "Whether people may come here by links on other sites with their session: GET and HEAD as navigation of a whole page.",
+    ),
+  cors: corsSchema
+    .optional()
+    .describe(
+      "Let pages of other origins read the answers (CORS). Preflights are answered by the gateway, and the upstream's own CORS fields are replaced.",
+    ),
   forwardAuthorization: z
     .boolean()
     .default(false)

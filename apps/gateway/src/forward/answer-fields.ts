@@ -1,17 +1,22 @@
+import { isCorsField } from "../route/cors.ts";
+import type { Route } from "../route/route.ts";
 import { answerFieldFate, FATE, trailerFate } from "./field-fate.ts";
 import { setsOurCookie } from "./own-cookies.ts";
 
 /**
  * The fields of an answer as they go to the client: without what ended at the upstream's connection, without
- * what only the gateway may say. @param fields flat list @returns a new flat list, to be added to
+ * what only the gateway may say, and without CORS fields where the route has its own.
+ * @param fields flat list @returns a new flat list, to be added to
  */
-export function toClientFields(fields: readonly string[]): string[] {
+export function toClientFields(fields: readonly string[], route?: Pick<Route, "config">): string[] {
+  const hasCors = route?.config.cors !== undefined;
   const kept: string[] = [];
   let options: readonly string[] | undefined;
   for (let at = 0; at + 1 < fields.length; at += 2) {
     const name = fields[at] as string;
     const value = fields[at + 1] as string;
     const fate = answerFieldFate(name);
+    if (hasCors && isCorsField(name)) continue;
     if (fate === FATE.keep || (fate === FATE.setCookie && !setsOurCookie(value))) {
       kept.push(name, value);
     } else if (name.length === 10 && name.toLowerCase() === "connection") {

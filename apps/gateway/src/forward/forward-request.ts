@@ -134,7 +134,7 @@ class Forwarding implements BodySink, ExchangeListener, AnswerListener {
     this.#continueTimer?.cancel();
     this.#upstreamMs = clock.monotonicMs() - this.#sentMs;
     this.#status = head.status;
-    const fields = toClientFields(head.fields);
+    const fields = toClientFields(head.fields, this.#options.visit.route);
     fields.push("Via", `1.1 ${viaName}`);
     addAnswerFields(fields);
     exchange.answer.head(head.status, fields, head.bodyBytes);

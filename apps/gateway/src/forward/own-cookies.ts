@@ -14,6 +14,10 @@ export function setsOurCookie(value: string): boolean {
   return isOwn(value);
 }
 
+// A cookie without a name is sent back as its bare value, which may look like one of ours (RFC 6265bis §5.7).
 function isOwn(pair: string): boolean {
-  return pair.trimStart().toLowerCase().startsWith(OWN_PREFIX);
+  return pair
+    .replace(/^[\s=]+/, "")
+    .toLowerCase()
+    .startsWith(OWN_PREFIX);
 }

@@ -7,6 +7,7 @@ import { addLimitFields, violatedPolicies } from "../judge/limit-fields.ts";
 import type { LimitDetail } from "../judge/limit-policy.ts";
 import { REASON, REASON_BY_CODE, type ReasonKind } from "../judge/reason.ts";
 import type { PenaltyDetail } from "../penalty/penalty-gate.ts";
+import { addCorsFields } from "../route/cors.ts";
 import type { Visit } from "../visit.ts";
 import { faultProblem, refusalProblem, type ProblemAnswer } from "./problem.ts";
 
@@ -51,6 +52,7 @@ export function refusalAnswer(visit: Visit, { typeBase, random }: AnswerContext)
       fields.push("WWW-Authenticate", challenge);
     addLimitFields(fields, { route, session, nowMs: call.nowMs, refused });
   }
+  if (route !== undefined) addCorsFields(fields, { route, origin: visit.head.origin });
   if (kind.status === 405) fields.push("Allow", visit.allow);
   if (kind.status === 426) fields.push("Upgrade", "websocket", "Sec-WebSocket-Version", "13");
   return refusalProblem(kind, { typeBase, requestId: visit.requestId, detail, members, fields });
@@ -63,6 +65,8 @@ export function faultAnswer(
   { typeBase, random }: AnswerContext,
 ): ProblemAnswer {
   const fields: string[] = [];
+  const { route, head } = visit;
+  if (route !== undefined) addCorsFields(fields, { route, origin: head.origin });
   if (FAULTS[fault.kind].status === 503) fields.push("Retry-After", retryAfter(0, random));
   return faultProblem(fault.kind, { typeBase, requestId: visit.requestId, fields });
 }

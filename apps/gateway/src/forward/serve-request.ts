@@ -4,6 +4,7 @@ import { upstreamHeadOf, upstreamOf, type DataPlane } from "../data-plane.ts";
 import { Fault, FAULTS } from "../fault.ts";
 import { addLimitFields } from "../judge/limit-fields.ts";
 import { REASON_BY_CODE, type ReasonKind } from "../judge/reason.ts";
+import { addCorsFields } from "../route/cors.ts";
 import { VERDICT, type Verdict } from "../judge/verdict.ts";
 import { upstreamFailed } from "../record/events.ts";
 import { recordAdmitted, recordRefused } from "../record/record-visit.ts";
@@ -77,6 +78,7 @@ function forward(
     addAnswerFields: (fields) => {
       fields.push("X-Request-Id", visit.requestId);
       addLimitFields(fields, { route, session, nowMs: clock.monotonicMs() });
+      addCorsFields(fields, { route, origin: visit.head.origin });
     },
     clock,
     answerFault: (fault) => {

@@ -113,6 +113,40 @@ describe("isFromForbiddenSite(): safe requests", () => {
   });
 });
 
+test("isFromForbiddenSite() lets people follow links to navigable routes, as a whole page and reading only", () => {
+  const ask = (method: string, changes: Partial<RequestHead>, navigable = true): boolean =>
+    isFromForbiddenSite({
+      head: { method, ...COOKIE, secFetchSite: "cross-site", ...changes } as RequestHead,
+      route: { config: { origins: [], cors: undefined, navigable } },
+      kind: CALL_KIND.request,
+      allowedOrigins: new Set([OURS]),
+    });
+  const link = { secFetchMode: "navigate", secFetchDest: "document" };
+  assert.equal(ask("GET", link), false);
+  assert.equal(ask("GET", { ...link, secFetchSite: "same-site" }), false);
+  assert.equal(ask("GET", link, false), true);
+  assert.equal(ask("GET", { ...link, secFetchDest: "iframe" }), true);
+  assert.equal(ask("GET", { ...link, secFetchDest: "embed" }), true);
+  assert.equal(ask("GET", { secFetchMode: "no-cors", secFetchDest: "image" }), true);
+  assert.equal(ask("GET", { secFetchMode: "cors", secFetchDest: "empty" }), true);
+  assert.equal(ask("GET", {}), true);
+  for (const origin of [FOREIGN, "null", undefined])
+    assert.equal(ask("POST", { ...link, origin }), true);
+});
+
+test("isFromForbiddenSite() takes an origin of CORS for allowed only where it may bring credentials", () => {
+  const ask = (cors: object): boolean =>
+    isFromForbiddenSite({
+      head: { method: "PUT", ...COOKIE, origin: FRIEND, hasCsrfField: true } as RequestHead,
+      route: { config: { origins: [], cors: cors as never, navigable: false } },
+      kind: CALL_KIND.request,
+      allowedOrigins: new Set([OURS]),
+    });
+  assert.equal(ask({ origins: [FRIEND], credentials: true }), false);
+  assert.equal(ask({ origins: [FRIEND], credentials: false }), true);
+  assert.equal(ask({ origins: ["*"], credentials: false }), true);
+});
+
 test("isFromForbiddenSite() does not touch requests with a bearer token or nothing, wherever they come from", () => {
   fc.assert(
     fc.property(

@@ -1,6 +1,6 @@
 import type { RequestHead } from "../accept/request-head.ts";
 import { CALL_KIND, type CallKind } from "../judge/call.ts";
-import type { Route } from "../route/route.ts";
+import type { RouteConfig } from "../config/schema.ts";
 import { hasSessionCookie, isAmbient } from "./presented-credential.ts";
 
 /**
@@ -17,7 +17,7 @@ export function isFromForbiddenSite({
   allowedOrigins,
 }: {
   readonly head: RequestHead;
-  readonly route: Pick<Route, "config">;
+  readonly route: { readonly config: SiteRules };
   readonly kind: CallKind;
   readonly allowedOrigins: ReadonlySet<string>;
 }): boolean {
@@ -29,7 +29,8 @@ export function isFromForbiddenSite({
   // sandboxed frames) is in no list.
   const { origin } = head;
   const isAllowed =
-    origin !== undefined && (allowedOrigins.has(origin) || route.config.origins.includes(origin));
+    origin !== undefined &&
+    (allowedOrigins.has(origin) || mayBringCredentials(route.config, origin));
   // Whoever sends an Origin is a browser or pretends to be one. Browsers leave it out of plain GETs only.
   const isForeign = origin !== undefined && !isAllowed;
 
@@ -42,11 +43,34 @@ export function isFromForbiddenSite({
   if (SAFE_METHODS.has(head.method)) {
     // Reading across sites: only where the route lets that origin in. `same-site` is another site too: every port of
     // one host, and every sibling host, is.
-    return isOtherSite && !isAllowed;
+    return isOtherSite && !isAllowed && !(route.config.navigable && isNavigation(head));
   }
   if (isForeign || (isOtherSite && !isAllowed)) return true;
   // A form cannot send a field of its own, and scripts of other origins need our leave for one.
   return hasSessionCookie(head.cookie) && (origin === undefined || !head.hasCsrfField);
+}
+
+/** What a route says about other sites. */
+export type SiteRules = Pick<RouteConfig, "origins" | "cors" | "navigable">;
+
+/**
+ * A person follows a link or types an address: their browser shows the answer, and no other page can read it. Frames
+ * navigate too, inside pages of others, so what is loaded must be a document of its own (clickjacking).
+ */
+export function isNavigation({
+  method,
+  secFetchMode,
+  secFetchDest,
+}: Pick<RequestHead, "method" | "secFetchMode" | "secFetchDest">): boolean {
+  return (
+    (method === "GET" || method === "HEAD") &&
+    secFetchMode === "navigate" &&
+    (secFetchDest === undefined || secFetchDest === "document")
+  );
+}
+
+function mayBringCredentials({ origins, cors }: SiteRules, origin: string): boolean {
+  return origins.includes(origin) || (cors?.credentials === true && cors.origins.includes(origin));
 }
 
 /** RFC 9110 §9.2.1. */

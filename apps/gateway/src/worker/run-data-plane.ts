@@ -19,6 +19,7 @@ import type { Log } from "../record/logger.ts";
 import type { Metrics } from "../record/metrics.ts";
 import { createRoad } from "../road.ts";
 import { compileRoutes } from "../route/compile-routes.ts";
+import { createPreflights } from "../route/cors.ts";
 import { createRouteTable } from "../route/route-table.ts";
 import { LiveSockets } from "../session/live-sockets.ts";
 import { createUpstream } from "../upstream/upstream-pool.ts";
@@ -154,10 +155,13 @@ export async function runDataPlane(options: DataPlaneOptions): Promise<RunningDa
   const port = await listener.listen({ port: options.port, isShared: options.isPortShared });
   const url = config.listen.publicUrl ?? `http://localhost:${port}`;
   const { origin } = new URL(url);
+  const table = createRouteTable(routes);
+  const identifiers = createIdentifiers(random);
+  const typeBase = `${origin}${PROBLEMS_PATH}`;
   arrivals = new DataPlaneArrivals(
     {
       road: createRoad({
-        table: createRouteTable(routes),
+        table,
         identifier,
         allowedOrigins: new Set([origin]),
         viaName,
@@ -171,8 +175,9 @@ export async function runDataPlane(options: DataPlaneOptions): Promise<RunningDa
       slowBodies: new SlowBodyWatch(clock),
       relay: { clock, random, recorder, liveSockets },
       recorder,
-      identifiers: createIdentifiers(random),
-      answers: { typeBase: `${origin}${PROBLEMS_PATH}`, random },
+      preflights: createPreflights(table, { typeBase, identifiers }),
+      identifiers,
+      answers: { typeBase, random },
       viaName,
       clock,
       log,
