@@ -164,6 +164,10 @@ export const FAULT_ADVICE: Readonly<Record<FaultName, Advice>> = {
     "A function of the gateway's configuration failed on this call. The event `function.failed` in the log says which and why.",
     "Nothing. Operators mend the configuration.",
   ),
+  store_unavailable: advice(
+    "Something that must survive a crash (a session, a revocation) could not be written down: the data folder's disk is full or broken. Nothing was done.",
+    "Send it again after `Retry-After`. Operators: look at the log line with the id in `instance`.",
+  ),
   internal: advice(
     "Something went wrong in the gateway itself. `instance` of the body is the id of the log line.",
     "Send idempotent requests again, with back-off, and tell the operators the id.",

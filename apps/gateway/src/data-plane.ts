@@ -10,6 +10,7 @@ import type { Recorder } from "./record/recorder.ts";
 import type { RelayParts } from "./relay/open-relay.ts";
 import type { Preflights } from "./route/cors.ts";
 import type { Road } from "./road.ts";
+import type { LiveSessions } from "./session/live-sessions.ts";
 import type { Upstream } from "./upstream/upstream.ts";
 import type { Visit } from "./visit.ts";
 
@@ -23,6 +24,7 @@ export interface DataPlane {
   readonly signer: AssertionSigner;
   readonly slowBodies: SlowBodyWatch;
   readonly relay: RelayParts;
+  readonly liveSessions: LiveSessions;
   readonly recorder: Recorder;
   readonly identifiers: Identifiers;
   readonly answers: AnswerContext;

@@ -71,6 +71,14 @@ export const FAULTS = {
     closeCode: 1011,
     retry: "never",
   },
+  /** What must survive a crash could not be written down. */
+  store_unavailable: {
+    side: "us",
+    status: 503,
+    title: "The gateway cannot keep this now",
+    closeCode: 4503,
+    retry: "always",
+  },
   internal: {
     side: "us",
     status: 500,

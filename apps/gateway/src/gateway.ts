@@ -26,6 +26,7 @@ import { renderMetrics } from "./record/render-metrics.ts";
 import { GatewayDatabase } from "./store/gateway-database.ts";
 import { VERSION } from "./version.ts";
 import { keepLimitSnapshot, takeLimitSnapshot } from "./worker/limit-snapshot.ts";
+import { openRevocations, revocationSource } from "./revocation/open-revocations.ts";
 import { reservePort } from "./worker/reserve-port.ts";
 import { DataThreads } from "./worker/data-threads.ts";
 import type { DataPlaneHost } from "./worker/data-plane-host.ts";
@@ -142,8 +143,13 @@ class RunningGateway implements Gateway {
     // Made here, before any worker reads them.
     loadAssertionKeys({ folder: config.dataFolder, clock, random });
     // Where the parts that keep rows keep them; opened before any of them.
-    this.#parts.use(new GatewayDatabase(join(config.dataFolder, "gateway.sqlite")));
+    const database = this.#parts.use(
+      new GatewayDatabase(join(config.dataFolder, "gateway.sqlite")),
+    );
     const dataThreads = new DataThreads();
+    const revocations = this.#parts.use(
+      openRevocations({ config, database, dataThreads, log, clock }),
+    );
     const limitSnapshot = await takeLimitSnapshot(config.dataFolder);
     const penalties = await openPenalties({ config, dataThreads, log, clock, random });
     if (penalties !== undefined) this.#parts.use(penalties);
@@ -164,11 +170,13 @@ class RunningGateway implements Gateway {
           renderMetrics(await host.blocks(), {
             version: VERSION,
             logLinesDropped: log.droppedLines + host.droppedLines,
+            revocationsHeld: revocations.size,
             process: facts.read(),
           }),
         limitOverview: () => limitOverview(config, host.limits?.statistics()),
         readiness: () => this.#readiness(host),
         penalties: penalties?.store,
+        revocations: revocationSource(revocations, { config, clock }),
         log,
         clock,
       }),

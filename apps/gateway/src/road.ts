@@ -13,13 +13,14 @@ import { beginPolicies } from "./judge/session.ts";
 import { VERDICT, type Verdict } from "./judge/verdict.ts";
 import type { Stage } from "./judge/policy.ts";
 import type { PenaltyGate } from "./penalty/penalty-gate.ts";
+import type { Revocations } from "./revocation/revocations.ts";
 import type { Visit } from "./visit.ts";
 
 /**
  * The one order of judging, for requests and handshakes alike; messages walk its last steps in the relay.
  *
  * 1 shape, host, canonical path (`accept/`) · 2 route and method · 3 address limits · 4 other sites ·
- * 5 credential · 7 penalty box · 8 scope and level · 9 the principal's limits · 10 body · then forward or relay.
+ * 5 credential · 6 revocation · 7 penalty box · 8 scope and level · 9 the principal's limits · 10 body · then forward or relay.
  */
 export interface Road {
   /**
@@ -36,6 +37,7 @@ export function createRoad({
   allowedOrigins,
   viaName,
   clock,
+  revocations,
   penalties,
 }: {
   table: RouteTable;
@@ -45,6 +47,7 @@ export function createRoad({
   viaName: string;
   /** Its wall time is what the age of a sign-in is measured against. */
   clock: Clock;
+  revocations: Revocations;
   /** Undefined: nobody is ever boxed. */
   penalties?: PenaltyGate | undefined;
 }): Road {
@@ -87,10 +90,19 @@ export function createRoad({
     }
     const identity = identifier.identify({ head, route, peer }, refusal, visit);
     if (!(identity instanceof Promise)) return afterIdentity(visit, route, identity);
-    return identity.then((found) => afterIdentity(visit, route, found));
+    const { epoch } = revocations;
+    return identity.then((found) => {
+      // Revoked while it was checked: a check that began before does not count any more.
+      const isEarlier = found !== undefined && revocations.epoch !== epoch;
+      if (isEarlier && revocations.refusesEarlier(found.principal)) {
+        refuse(visit, REASON.session_revoked);
+        return verdictOf(visit);
+      }
+      return afterIdentity(visit, route, found);
+    });
   }
 
-  /** Steps 7 to 10. */
+  /** Steps 6 to 10. */
   function afterIdentity(
     visit: Visit,
     route: Route,
@@ -100,16 +112,25 @@ export function createRoad({
     if (identity === undefined || session === undefined) return verdictOf(visit);
     visit.identity = identity;
     session.principal = identity.principal;
+    const { epoch } = revocations;
+    if (revocations.refuses(identity.principal)) {
+      refuse(visit, REASON.session_revoked);
+      return verdictOf(visit);
+    }
     if (penalties?.refuses(identity.principal, visit.peer, refusal) === true)
       return verdictOf(visit);
-    const epoch = penalties?.epoch;
+    const penaltyEpoch = penalties?.epoch;
     if (!checkLevel({ route, principal: identity.principal, nowMs: clock.wallMs() }, refusal))
       return verdictOf(visit);
     return chain(passStage(visit, route, "principal"), () =>
       chain(checkBody(visit, route), () =>
         chain(passStage(visit, route, "capacity"), () => {
-          // Boxed while this call waited: an older answer does not count any more.
-          const isStale = penalties !== undefined && penalties.epoch !== epoch;
+          // Revoked or boxed while this call waited: an older answer does not count any more.
+          if (revocations.epoch !== epoch && revocations.refusesEarlier(identity.principal)) {
+            refuse(visit, REASON.session_revoked);
+            return verdictOf(visit);
+          }
+          const isStale = penalties !== undefined && penalties.epoch !== penaltyEpoch;
           return isStale && penalties.refuses(identity.principal, visit.peer, refusal)
             ? verdictOf(visit)
             : admit(visit);

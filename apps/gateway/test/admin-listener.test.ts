@@ -41,6 +41,12 @@ async function open(
     metrics: () => "# HELP a b\n# TYPE a gauge\na 1\n",
     limitOverview: () => [{ name: "reads" }],
     readiness: () => opened.parts,
+    revocations: {
+      revoke: () => Promise.reject(new Error("not asked here")),
+      list: () => [],
+      issuerOf: () => Promise.resolve(undefined),
+      nowSeconds: () => 0,
+    },
     log,
     clock: systemClock,
     limits,

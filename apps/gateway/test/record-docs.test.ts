@@ -18,6 +18,7 @@ test("docs/metrics.md lists exactly the families that are rendered", () => {
   using facts = readProcessFacts();
   const page = renderMetrics(createMetrics().blocks, {
     version: "0",
+    revocationsHeld: 0,
     logLinesDropped: 0,
     process: facts.read(),
   });

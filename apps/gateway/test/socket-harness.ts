@@ -25,6 +25,7 @@ import type { Recorder, SocketRecord } from "../src/record/recorder.ts";
 import { inspectHandshake } from "../src/relay/inspect-handshake.ts";
 import { openRelay, type RelayOpening } from "../src/relay/open-relay.ts";
 import { compileRoutes } from "../src/route/compile-routes.ts";
+import { LiveSessions } from "../src/session/live-sessions.ts";
 import { LiveSockets } from "../src/session/live-sockets.ts";
 import { createUpstream } from "../src/upstream/upstream-pool.ts";
 
@@ -33,6 +34,7 @@ type SocketOptions = NonNullable<GatewayConfigInput["routes"][number]["websocket
 export interface RelayGateway extends AsyncDisposable {
   readonly port: number;
   readonly liveSockets: LiveSockets;
+  readonly liveSessions: LiveSessions;
   /** How each handshake went, in order. */
   readonly openings: readonly RelayOpening[];
   /** What was recorded of sockets that ended. */
@@ -82,6 +84,7 @@ export async function startRelayGateway(
   const rules = route.websocket!;
   const upstream = createUpstream("live", route.upstreamConfig, clock);
   const liveSockets = new LiveSockets(clock);
+  const liveSessions = new LiveSessions({ clock, mayGoOn: () => undefined });
   const openings: RelayOpening[] = [];
   const records: SocketRecord[] = [];
   const sessions: Session[] = [];
@@ -128,7 +131,7 @@ export async function startRelayGateway(
         signal: stopping.signal,
         ended: end,
       },
-      { clock, random: systemRandom, recorder, liveSockets },
+      { clock, random: systemRandom, recorder, liveSockets, liveSessions },
     );
     openings.push(opening);
     if (opening.kind !== "open") end();
@@ -157,6 +160,7 @@ export async function startRelayGateway(
   return {
     port,
     liveSockets,
+    liveSessions,
     openings,
     records,
     sessions,
@@ -166,6 +170,7 @@ export async function startRelayGateway(
       waitFor(() => records[count - 1], { what: `record ${count} of a socket` }),
     async [Symbol.asyncDispose]() {
       stopping.abort();
+      liveSessions[Symbol.dispose]();
       liveSockets.cut();
       upstream.close();
       await listener[Symbol.asyncDispose]();

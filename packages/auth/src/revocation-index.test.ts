@@ -77,6 +77,8 @@ describe("RevocationIndex", () => {
     const index = indexWith(subject());
     const basic = { ...ada, acr: BASIC_ACR, authTimeSeconds: 0, issuedAtSeconds: 0 };
     assert.equal(index.refuses(basic), false);
+    assert.equal(index.refusesEarlier(basic), true, "checked before: it has to be checked again");
+    assert.equal(index.refusesEarlier({ ...basic, subject: "grace" }), false);
     assert.equal(
       isEndedBy(basic, subject()),
       true,
@@ -109,10 +111,12 @@ describe("RevocationIndex", () => {
     const token = (tokenId: string): Revocation => ({ kind: "token", issuer: ISSUER, tokenId });
     assert.equal(index.add({ revocation: token("token-1"), untilMs: 10 }), true);
     assert.equal(index.add({ revocation: token("token-2"), untilMs: 20 }), true);
+    assert.equal(index.hasRoomFor(1), false);
     assert.equal(index.add({ revocation: token("token-3"), untilMs: 30 }), false);
     assert.equal(index.add({ revocation: token("token-1"), untilMs: 40 }), true);
     assert.equal(index.refuses(ada), true);
     index.sweep(20);
+    assert.deepEqual([index.hasRoomFor(1), index.hasRoomFor(2)], [true, false]);
     assert.equal(index.add({ revocation: token("token-3"), untilMs: 30 }), true);
   });
 

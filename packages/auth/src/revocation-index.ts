@@ -54,6 +54,21 @@ export class RevocationIndex {
     );
   }
 
+  /**
+   * As `refuses`, for a credential that was checked before the newest revocation: a password then counts as shown
+   * before it, and has to be checked again.
+   */
+  refusesEarlier(principal: Principal): boolean {
+    if (this.refuses(principal)) return true;
+    const { issuer, subject, acr } = principal;
+    return acr === BASIC_ACR && this.#subjects.get(issuer)?.has(subject) === true;
+  }
+
+  /** Whether so many more fit. */
+  hasRoomFor(count: number): boolean {
+    return this.#size + count <= this.#maxEntries;
+  }
+
   /** Forgets what no credential can meet any more. @returns how many */
   sweep(nowMs: number): number {
     const before = this.#size;

@@ -9,6 +9,7 @@ import { createHostCheck } from "./admin-host.ts";
 import type { AdminToken } from "./admin-token.ts";
 import type { PenaltyStore } from "../penalty/penalty-store.ts";
 import { liftPenalty, listPenalties } from "./penalty-pages.ts";
+import { listRevocations, revoke, type RevocationSource } from "./revocation-pages.ts";
 import { HEALTHY, toReadinessAnswer, type Readiness } from "./readiness.ts";
 
 /** What operators ask: metrics and health. Apart from the public listener, on loopback unless configured otherwise. */
@@ -46,6 +47,7 @@ export function createAdminListener(options: {
   readonly readiness: () => readonly Readiness[];
   /** Absent: nobody is ever boxed. */
   readonly penalties?: PenaltyStore | undefined;
+  readonly revocations: RevocationSource;
   readonly log: Log;
   readonly clock: Clock;
   /** For tests: shorter waits. */
@@ -85,12 +87,17 @@ export function createAdminListener(options: {
       if (request.method === "POST") return await liftPenalty(options.penalties, request.url ?? "");
       return problemAnswer(405, "method", "Only POST is served here", { allow: "POST" });
     }
+    if (path === "/revocations" && request.method === "POST")
+      return await revoke(options.revocations, request.url ?? "");
     const page = PAGES.get(path);
     if (page === undefined) return problemAnswer(404, "unknown-path", "Nothing is served here");
     if (request.method !== "GET" && request.method !== "HEAD") {
-      return problemAnswer(405, "method", "Only GET is served here", { allow: "GET, HEAD" });
+      const isCommand = path === "/revocations";
+      const allow = isCommand ? "GET, HEAD, POST" : "GET, HEAD";
+      return problemAnswer(405, "method", `Only ${allow} are served here`, { allow });
     }
-    return await page({ metrics, limitOverview, readiness, penalties: options.penalties });
+    const { penalties, revocations } = options;
+    return await page({ metrics, limitOverview, readiness, penalties, revocations });
   };
 
   const respond = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
@@ -163,6 +170,7 @@ export function createAdminListener(options: {
 
 interface PageSources {
   readonly penalties: PenaltyStore | undefined;
+  readonly revocations: RevocationSource;
   readonly metrics: () => string | Promise<string>;
   readonly limitOverview: () => unknown;
   readonly readiness: () => readonly Readiness[];
@@ -175,6 +183,9 @@ const INDEX = {
   "/metrics": "Prometheus metrics",
   "/penalties": "who sits in the penalty box, or did lately",
   "/penalties/lift?caller=…": "POST: lets a caller out, as the list names them",
+  "/revocations": "what is revoked and still counts",
+  "/revocations?issuer=…&subject=…":
+    "POST: revokes a person's sign-ins (or session=…, token=…; leaked=1: only access tokens), on every worker",
   "/limits": "what limits hold and have refused, and proposals for those in shadow mode",
 };
 
@@ -190,6 +201,7 @@ const PAGES: ReadonlyMap<string, Page> = new Map<string, Page>([
       return jsonAnswer(status, body);
     },
   ],
+  ["/revocations", ({ revocations }) => listRevocations(revocations)],
   ["/penalties", ({ penalties }) => listPenalties(penalties)],
   ["/limits", ({ limitOverview }) => jsonAnswer(200, `${JSON.stringify(limitOverview())}\n`)],
   [

@@ -137,6 +137,47 @@ export const COMMANDS = {
       [`tidegate penalties lift --caller '["address","192.0.2.7"]'`, "lets one of them out"],
     ],
   },
+  revoke: {
+    positionals: ["[file]"],
+    options: {
+      issuer: {
+        value: "<issuer>",
+        summary: "Who issued it: a name under `identity`, or an issuer URL of the configuration.",
+      },
+      subject: {
+        value: "<sub>",
+        summary: "Everything of a person who signed in until now, refreshed tokens included.",
+      },
+      session: { value: "<sid>", summary: "One session at the provider." },
+      token: { value: "<jti>", summary: "One access token." },
+      leaked: {
+        summary:
+          "With --subject: only the access tokens issued until now; the person stays signed in.",
+      },
+      admin: {
+        value: "<url>",
+        summary: "Where the admin listener is. Default: as the configuration says.",
+      },
+      "token-file": {
+        value: "<file>",
+        summary: "The file of its token. Default: admin-token in the data folder.",
+      },
+      ...json,
+    },
+    summary: "End tokens, sessions or everything of a person, at once and on every worker.",
+    text: [
+      "Whoever is revoked is refused from then on, and what is open ends: sockets close with 4410, answers that still run are cut. It returns when every worker knows, and holds over restarts.",
+      "A person is an issuer and a subject: the same subject at another issuer is somebody else. Asks the gateway that runs with this configuration, through its admin listener.",
+    ],
+    examples: [
+      ["tidegate revoke --issuer people --subject 5f1c…", "signs a person out everywhere"],
+      ["tidegate revoke --issuer people --session S1", "ends one session"],
+      [
+        "tidegate revoke --issuer people --subject 5f1c… --leaked",
+        "their access tokens alone: applications fetch new ones",
+      ],
+    ],
+  },
   version: {
     positionals: [],
     options: json,

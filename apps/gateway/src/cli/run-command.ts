@@ -7,6 +7,7 @@ import { limitsCommand } from "./limits-command.ts";
 import { penaltiesCommand } from "./penalties-command.ts";
 import { EXIT, type ExitCode, type Terminal } from "./terminal.ts";
 import { usersCommand } from "./users-command.ts";
+import { revokeCommand } from "./revoke-command.ts";
 import { versionCommand } from "./version-command.ts";
 
 /** What only some commands need, made when they do: a gateway takes time and memory to load. */
@@ -79,6 +80,18 @@ function run(
         action: first,
         caller: textOf(options.get("caller")),
         file,
+        admin: textOf(options.get("admin")),
+        tokenFile: textOf(options.get("token-file")),
+        isJson,
+      });
+    case "revoke":
+      return revokeCommand(terminal, {
+        file: first,
+        issuer: textOf(options.get("issuer")),
+        subject: textOf(options.get("subject")),
+        session: textOf(options.get("session")),
+        token: textOf(options.get("token")),
+        isLeak: options.has("leaked"),
         admin: textOf(options.get("admin")),
         tokenFile: textOf(options.get("token-file")),
         isJson,

@@ -144,6 +144,14 @@ export const configSchema = z.strictObject({
     .describe(
       "The penalty box: who goes on over a limit of their own (more than 3 × the limit and 30 refusals within its window) is refused everywhere for 30 s, and twice as long each time until an hour; one strike is forgotten per hour. Survives a restart. Default: nobody is boxed. `{}` switches it on.",
     ),
+  revocation: z
+    .strictObject({
+      rememberSeconds: count(3_600, 31_622_400, 2_592_000, "seconds").describe(
+        "How long a revoked session or sign-in is refused. As long as the longest-lived refresh token of any issuer: until then it could bring new access tokens.",
+      ),
+    })
+    .prefault({})
+    .describe("What was withdrawn before its time (`tidegate revoke`). Survives a restart."),
   routes: z
     .array(routeSchema)
     .min(1)

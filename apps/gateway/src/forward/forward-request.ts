@@ -2,10 +2,14 @@ import type { Clock, Timer } from "@tidegate/clock";
 import type { AnswerListener, BodySink, Exchange } from "../accept/exchange.ts";
 import type { RequestHead } from "../accept/request-head.ts";
 import { Fault } from "../fault.ts";
+import type { Peer, Session } from "../judge/call.ts";
 import { judgeCall } from "../judge/judge-call.ts";
 import { REASON } from "../judge/reason.ts";
 import { refuseWith } from "../judge/refusal.ts";
 import { VERDICT } from "../judge/verdict.ts";
+import type { LiveSession, SessionEnding } from "../session/live-session.ts";
+import type { LiveSessions } from "../session/live-sessions.ts";
+import { refuseEnded } from "../session/refuse-ended.ts";
 import type { AnswerHead } from "../upstream/answer-parser.ts";
 import type { ExchangeListener, UpstreamConnection } from "../upstream/upstream-connection.ts";
 import type { Target, Upstream } from "../upstream/upstream.ts";
@@ -31,6 +35,8 @@ export interface ForwardResult {
 
 export interface ForwardOptions {
   readonly visit: Visit;
+  /** Of the visit. */
+  readonly session: Session;
   readonly exchange: Exchange;
   readonly upstream: Upstream;
   readonly viaName: string;
@@ -39,6 +45,8 @@ export interface ForwardOptions {
   /** Adds the fields that every answer of this call gets to a flat list. Called when the answer's head is there. */
   readonly addAnswerFields: (fields: string[]) => void;
   readonly clock: Clock;
+  /** Where it stands while it runs: a long answer is a session, whose right may end. */
+  readonly liveSessions: LiveSessions;
   /** Answers the client when the upstream's answer was not begun. @returns the status sent */
   readonly answerFault: (fault: Fault) => number;
   /** Answers with `visit.refusal`. @returns the status sent */
@@ -62,7 +70,9 @@ export function forwardRequest(options: ForwardOptions): void {
 }
 
 /** One request on its way. After `#isOver` nothing is written to either side. */
-class Forwarding implements BodySink, ExchangeListener, AnswerListener {
+class Forwarding implements BodySink, ExchangeListener, AnswerListener, LiveSession {
+  readonly session: Session;
+  readonly peer: Peer;
   readonly #options: ForwardOptions;
   readonly #head: RequestHead;
   #connection: UpstreamConnection | undefined;
@@ -82,13 +92,18 @@ class Forwarding implements BodySink, ExchangeListener, AnswerListener {
 
   constructor(options: ForwardOptions) {
     this.#options = options;
+    this.session = options.session;
+    this.peer = options.visit.peer;
     this.#head = options.exchange.head;
     this.#isBodySent = this.#head.bodyBytes === 0;
   }
 
   start(): void {
-    const { exchange, upstream } = this.#options;
+    const { exchange, upstream, liveSessions } = this.#options;
     exchange.answer.listener = this;
+    liveSessions.addAnswer(this);
+    // What it found may have ended it.
+    if (this.#isOver) return;
     this.#connect(upstream.choose(), false);
   }
 
@@ -157,6 +172,12 @@ class Forwarding implements BodySink, ExchangeListener, AnswerListener {
   }
 
   // Ends that are not ends.
+
+  endSession(ending: SessionEnding): void {
+    if (this.#isOver) return;
+    refuseEnded(this.#options.visit.refusal, ending);
+    this.#refuse();
+  }
 
   clientGone(): void {
     if (this.#isOver) return;
@@ -290,6 +311,7 @@ class Forwarding implements BodySink, ExchangeListener, AnswerListener {
   }
 
   #done(outcome: ForwardResult["outcome"], fault: Fault | undefined): void {
+    this.#options.liveSessions.delete(this);
     this.#options.done({
       status: this.#status === 0 ? 499 : this.#status,
       outcome,

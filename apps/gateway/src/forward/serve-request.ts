@@ -65,12 +65,14 @@ function forward(
   plane: DataPlane,
   { exchange, visit, ended }: { exchange: Http1Exchange; visit: Visit; ended: () => void },
 ): void {
-  const { clock, viaName, slowBodies, answers } = plane;
+  const { clock, viaName, slowBodies, answers, liveSessions } = plane;
   const { route, session } = visit;
   if (route === undefined || session === undefined)
     throw new Error("Cannot forward: the call was not admitted");
   forwardRequest({
     visit,
+    session,
+    liveSessions,
     exchange,
     upstream: upstreamOf(plane, visit),
     viaName,

@@ -1,6 +1,7 @@
 // Everything the gateway says in its log beside requests and sockets: one function per event, so that names, fields
 // and levels stand in one place. None of them throws. `docs/log.md` lists them.
 
+import type { Revocation } from "@tidegate/auth";
 import type { FaultName } from "../fault.ts";
 import type { PenaltyEntry } from "../penalty/penalty-store.ts";
 import type { Log } from "./logger.ts";
@@ -149,6 +150,20 @@ export function functionFailed(
   fields: { readonly error: Error; readonly requestId: string },
 ): void {
   log.event("error", "function.failed", fields);
+}
+
+/** Something was revoked, for everybody on every worker: what, and who asked for it. */
+export function revocationRecorded(
+  log: Log,
+  fields: {
+    readonly kind: Revocation["kind"];
+    readonly issuer: string;
+    /** The `jti`, `sid` or `sub`. */
+    readonly name: string;
+    readonly source: string;
+  },
+): void {
+  log.event("info", "revocation.recorded", fields);
 }
 
 /** A defect of ours: something threw that no step of the road expects. The error id is what the client was told. */

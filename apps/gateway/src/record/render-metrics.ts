@@ -25,6 +25,8 @@ import {
 export interface MetricFacts {
   readonly version: string;
   readonly logLinesDropped: number;
+  /** Revocations that still count. */
+  readonly revocationsHeld: number;
   readonly process: ProcessFacts;
 }
 
@@ -45,6 +47,7 @@ export function renderMetrics(blocks: readonly MetricBlock[], facts: MetricFacts
   }
   families.blocks.add([], blocks.length);
   families.linesDropped.add([], facts.logLinesDropped);
+  families.revocations.add([], facts.revocationsHeld);
   return (
     Object.values(families)
       .map((family) => family.text())
@@ -112,6 +115,11 @@ const createFamilies = () => ({
     "tidegate_log_lines_dropped_total",
     "counter",
     "Log lines lost because their destination was too slow or broken.",
+  ),
+  revocations: createFamily(
+    "tidegate_revocations_held",
+    "gauge",
+    "Revocations that some credential could still meet.",
   ),
   blocks: createFamily(
     "tidegate_metric_blocks",

@@ -1,6 +1,7 @@
 import { toCloseReason, VIOLATIONS, type Violation } from "@tidegate/wire";
 import { REASON, REASON_BY_CODE } from "../judge/reason.ts";
 import type { Refusal } from "../judge/refusal.ts";
+import type { SessionEnding } from "../session/live-session.ts";
 
 /** Which set of close codes a route speaks. */
 export type CloseProfile = "tidegate" | "standard";
@@ -68,8 +69,21 @@ export const CLIENT_LOST: Ending = {
 export const endingOfDrain = (profile: CloseProfile): Ending =>
   byGateway({ code: 4512, reason: toCloseReason("draining", { retryAfter: 2 }) }, profile);
 
-export const endingOfRevocation = (profile: CloseProfile): Ending =>
-  byGateway({ code: 4410, reason: toCloseReason("session-revoked") }, profile);
+/** The right to go on ended while the socket was open. */
+export function endingOfSession(ending: SessionEnding, profile: CloseProfile): Ending {
+  switch (ending.kind) {
+    case "revoked":
+      return byGateway({ code: 4410, reason: toCloseReason("session-revoked") }, profile);
+    case "expired":
+      return byGateway({ code: 4401, reason: toCloseReason("credential") }, profile);
+    case "penalised": {
+      const retryAfter = Math.max(1, Math.ceil(ending.retryAfterMs / 1_000));
+      const reauthenticate = ending.reauthenticate ? 1 : 0;
+      const reason = toCloseReason("penalty", { retryAfter, reauthenticate });
+      return byGateway({ code: 4429, reason }, profile);
+    }
+  }
+}
 
 /** One side takes no bytes. */
 export const endingOfSlowReader = (profile: CloseProfile): Ending =>

@@ -6,6 +6,7 @@ import { Fault, type FaultName } from "../fault.ts";
 import type { Session } from "../judge/call.ts";
 import type { Recorder } from "../record/recorder.ts";
 import type { Route, SocketRules } from "../route/route.ts";
+import type { LiveSessions } from "../session/live-sessions.ts";
 import type { LiveSockets } from "../session/live-sockets.ts";
 import type { Target, Upstream } from "../upstream/upstream.ts";
 import { EarlyBytes } from "./early-bytes.ts";
@@ -49,6 +50,7 @@ export interface RelayParts {
   readonly random: Random;
   readonly recorder: Recorder;
   readonly liveSockets: LiveSockets;
+  readonly liveSessions: LiveSessions;
 }
 
 /** How an opening went. */

@@ -1,7 +1,17 @@
+// Longer than 400 lines: one state machine of two connections, whose order of events is read in one place.
+
 import type { Socket } from "node:net";
 import type { Timer } from "@tidegate/clock";
 import { encodeClose } from "@tidegate/wire";
-import { CALL_KIND, TOWARDS, type Call, type Towards } from "../judge/call.ts";
+import {
+  CALL_KIND,
+  TOWARDS,
+  type Call,
+  type Peer,
+  type Session,
+  type Towards,
+} from "../judge/call.ts";
+import type { LiveSession, SessionEnding } from "../session/live-session.ts";
 import type { LiveSocket } from "../session/live-sockets.ts";
 import { readClientTo } from "./client-reader.ts";
 import { Direction, type DirectionOwner } from "./direction.ts";
@@ -12,7 +22,7 @@ import {
   endingOfClientViolation,
   endingOfDrain,
   endingOfRefusal,
-  endingOfRevocation,
+  endingOfSession,
   endingOfSlowReader,
   endingOfUpstreamViolation,
   UPSTREAM_LOST,
@@ -50,8 +60,10 @@ type State = "open" | "parting" | "leaving" | "ended";
  * Whatever happens, it ends: every state but `open` has a deadline, and `open` has the bounds on silence, on slow
  * readers and on delays.
  */
-export class Relay implements LiveSocket, DirectionOwner {
+export class Relay implements LiveSocket, LiveSession, DirectionOwner {
   readonly connectionId: string;
+  readonly session: Session;
+  readonly peer: Peer;
   readonly #request: RelayRequest;
   readonly #parts: RelayParts;
   readonly #client: Socket;
@@ -86,6 +98,8 @@ export class Relay implements LiveSocket, DirectionOwner {
     this.#request = request;
     this.#parts = parts;
     this.connectionId = request.connectionId;
+    this.session = request.session;
+    this.peer = request.upgrade.peer;
     this.#client = request.upgrade.socket;
     this.#upstream = opened.upstream;
     this.#reader = opened.reader;
@@ -108,11 +122,13 @@ export class Relay implements LiveSocket, DirectionOwner {
 
   /** Begins to relay, first what came before the relay was there. */
   start(early: { readonly fromClient: readonly Buffer[]; readonly fromUpstream: Buffer }): void {
-    const { recorder, liveSockets } = this.#parts;
+    const { recorder, liveSockets, liveSessions } = this.#parts;
     recorder.socketOpened(this.#request.route);
     liveSockets.add(this);
     this.#attach(this.#fromClient);
     this.#attach(this.#fromUpstream);
+    // Before the first byte: whose right ended while the upstream was asked must not get even those in.
+    liveSessions.addSocket(this);
     const takeFromUpstream = this.#taker(this.#fromUpstream);
     const takeFromClient = this.#taker(this.#fromClient);
     if (early.fromUpstream.length > 0) {
@@ -135,9 +151,7 @@ export class Relay implements LiveSocket, DirectionOwner {
     }
     if (this.#state === "leaving" || this.#state === "ended") return;
     const { closeProfile, idleTimeoutMs, pingIntervalMs } = this.#request.rules.config;
-    if (!this.#request.session.isOpen) {
-      this.#end(endingOfRevocation(closeProfile));
-    } else if (this.#isStuck(this.#fromClient, nowMs) || this.#isStuck(this.#fromUpstream, nowMs)) {
+    if (this.#isStuck(this.#fromClient, nowMs) || this.#isStuck(this.#fromUpstream, nowMs)) {
       this.#end(endingOfSlowReader(closeProfile));
     } else if (this.#drainDeadlineMs > 0 && (this.#isQuiet || nowMs >= this.#drainDeadlineMs)) {
       this.#end(endingOfDrain(closeProfile));
@@ -154,6 +168,11 @@ export class Relay implements LiveSocket, DirectionOwner {
     const nowMs = this.#parts.clock.monotonicMs();
     if (this.#isQuiet) this.#end(endingOfDrain(this.#request.rules.config.closeProfile));
     else this.#drainDeadlineMs = nowMs + DRAIN_TIMEOUT_MS;
+  }
+
+  endSession(ending: SessionEnding): void {
+    this.session.isOpen = false;
+    this.#end(endingOfSession(ending, this.#request.rules.config.closeProfile));
   }
 
   cut(): void {
@@ -362,6 +381,7 @@ export class Relay implements LiveSocket, DirectionOwner {
     this.#deadlineMs = Number.POSITIVE_INFINITY;
     this.#cancelDelays();
     this.#parts.liveSockets.delete(this);
+    this.#parts.liveSessions.delete(this);
     recordSocket(this.#request, this.#parts, {
       end: this.#verdict,
       startedMs: this.#startedMs,

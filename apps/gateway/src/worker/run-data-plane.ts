@@ -21,6 +21,8 @@ import { createRoad } from "../road.ts";
 import { compileRoutes } from "../route/compile-routes.ts";
 import { createPreflights } from "../route/cors.ts";
 import { createRouteTable } from "../route/route-table.ts";
+import { Revocations } from "../revocation/revocations.ts";
+import { LiveSessions } from "../session/live-sessions.ts";
 import { LiveSockets } from "../session/live-sockets.ts";
 import { createUpstream } from "../upstream/upstream-pool.ts";
 import type { MainThread } from "./data-threads.ts";
@@ -107,6 +109,14 @@ export async function runDataPlane(options: DataPlaneOptions): Promise<RunningDa
     }),
   );
   const keys = loadAssertionKeys({ folder: config.dataFolder, clock, random });
+  const revocations = parts.use(new Revocations(clock));
+  const liveSessions = parts.use(
+    new LiveSessions({
+      clock,
+      mayGoOn: ({ principal }) =>
+        revocations.refuses(principal) ? { kind: "revoked" } : undefined,
+    }),
+  );
   const liveSockets = new LiveSockets(clock);
   parts.defer(() => liveSockets.cut());
   const upstreams = new Map(
@@ -151,6 +161,7 @@ export async function runDataPlane(options: DataPlaneOptions): Promise<RunningDa
       },
     }),
   );
+  await revocations.follow(options.main, liveSessions);
   await options.mayServe?.();
   const port = await listener.listen({ port: options.port, isShared: options.isPortShared });
   const url = config.listen.publicUrl ?? `http://localhost:${port}`;
@@ -166,6 +177,7 @@ export async function runDataPlane(options: DataPlaneOptions): Promise<RunningDa
         allowedOrigins: new Set([origin]),
         viaName,
         clock,
+        revocations,
         penalties: options.penalties,
       }),
       servedHosts,
@@ -173,7 +185,8 @@ export async function runDataPlane(options: DataPlaneOptions): Promise<RunningDa
       upstreams,
       signer: createAssertionSigner({ issuer: url, keys, clock, random }),
       slowBodies: new SlowBodyWatch(clock),
-      relay: { clock, random, recorder, liveSockets },
+      relay: { clock, random, recorder, liveSockets, liveSessions },
+      liveSessions,
       recorder,
       preflights: createPreflights(table, { typeBase, identifiers }),
       identifiers,

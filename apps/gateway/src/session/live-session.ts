@@ -1,0 +1,27 @@
+import type { Peer, Session } from "../judge/call.ts";
+
+/** Why a session that was let in may not go on. */
+export type SessionEnding =
+  /** The credential, its session or its person's sign-ins were revoked. */
+  | { readonly kind: "revoked" }
+  /** The credential has come to its end, and nothing newer was shown. */
+  | { readonly kind: "expired" }
+  /** Who is behind it sits in the penalty box. */
+  | {
+      readonly kind: "penalised";
+      readonly strikes: number;
+      readonly retryAfterMs: number;
+      /** Whether waiting is not enough: afterwards the person must sign in again. */
+      readonly reauthenticate: boolean;
+    };
+
+/**
+ * What goes on after it was admitted: a socket, or an HTTP answer that takes its time. The right to go on is not
+ * proved once: it may end at any moment, and then nothing more may pass in either direction.
+ */
+export interface LiveSession {
+  readonly session: Session;
+  readonly peer: Peer;
+  /** Ends it now. What was handed to the kernel before counts as delivered; nothing follows it. Safe to call again. */
+  endSession(ending: SessionEnding): void;
+}

@@ -1,0 +1,127 @@
+import type { Clock, Timer } from "@tidegate/clock";
+import type { Peer, Session } from "../judge/call.ts";
+import type { LiveSession, SessionEnding } from "./live-session.ts";
+
+/** A session, and what is known of its end. */
+interface Entry {
+  readonly live: LiveSession;
+  /** From when on it is a session of its own rather than a call that is about to end. */
+  readonly livesFromMs: number;
+  /** Set when its right ended before it was that old. */
+  ending: SessionEnding | undefined;
+}
+
+/**
+ * A request is over before anybody could revoke it, nearly always; one that still runs after this time is a download,
+ * a stream of events, a model's answer: a session like a socket, with the same duties.
+ */
+export const LIVE_AFTER_MS = 10_000;
+
+/** How late an expiry, or the end of a request that has just become old enough, may be noticed. */
+const SWEEP_INTERVAL_MS = 250;
+
+/**
+ * Everything of this worker that goes on after it was admitted. Who revokes or boxes somebody ends here what is
+ * theirs, in the same turn of the event loop.
+ */
+export class LiveSessions implements Disposable {
+  /** Bounded by the caps on connections and on requests in flight: an entry leaves when its call ends. */
+  readonly #entries = new Map<LiveSession, Entry>();
+  readonly #clock: Clock;
+  readonly #mayGoOn: (session: Session, peer: Peer) => SessionEnding | undefined;
+  #timer: Timer | undefined;
+
+  /**
+   * @param mayGoOn whether the right of a session has ended by now. Asked when one is added: between its admission and
+   *   that moment it may have been revoked, and nobody would have found it here.
+   */
+  constructor(options: {
+    readonly clock: Clock;
+    readonly mayGoOn: (session: Session, peer: Peer) => SessionEnding | undefined;
+  }) {
+    this.#clock = options.clock;
+    this.#mayGoOn = options.mayGoOn;
+  }
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  /** A socket: alive from its first moment. */
+  addSocket(live: LiveSession): void {
+    this.#add(live, 0);
+  }
+
+  /** A request that is being answered: becomes a session when it is still running after `LIVE_AFTER_MS`. */
+  addAnswer(live: LiveSession): void {
+    this.#add(live, LIVE_AFTER_MS);
+  }
+
+  /** It has ended. */
+  delete(live: LiveSession): void {
+    this.#entries.delete(live);
+  }
+
+  [Symbol.dispose](): void {
+    this.#timer?.cancel();
+  }
+
+  /**
+   * Ends every session that `ends` picks; a request that is not old enough yet ends as soon as it is.
+   * @returns how many ended at once
+   */
+  endWhere(ends: (session: Session, peer: Peer) => boolean, ending: SessionEnding): number {
+    const nowMs = this.#clock.monotonicMs();
+    let count = 0;
+    // Ending one takes it out of the map, which iteration over a map allows.
+    for (const entry of this.#entries.values()) {
+      const { session, peer } = entry.live;
+      if (!ends(session, peer)) continue;
+      if (this.#end(entry, ending, nowMs)) count++;
+    }
+    return count;
+  }
+
+  #add(live: LiveSession, waitMs: number): void {
+    const livesFromMs = this.#clock.monotonicMs() + waitMs;
+    const entry: Entry = { live, livesFromMs, ending: undefined };
+    this.#entries.set(live, entry);
+    if (this.#timer === undefined) this.#arm();
+    const ending = this.#mayGoOn(live.session, live.peer);
+    // It was admitted in this very turn or waited since; either way it has no right to begin.
+    if (ending !== undefined) live.endSession(ending);
+  }
+
+  #end(entry: Entry, ending: SessionEnding, nowMs: number): boolean {
+    if (nowMs < entry.livesFromMs) {
+      entry.ending ??= ending;
+      return false;
+    }
+    entry.live.session.isOpen = false;
+    entry.live.endSession(ending);
+    return true;
+  }
+
+  #arm(): void {
+    this.#timer = this.#clock.after(SWEEP_INTERVAL_MS, () => {
+      this.#timer = undefined;
+      this.#sweep();
+      // Stopped here and not by the last `delete`: setting a timer for every single request would cost more than
+      // everything else about it.
+      if (this.#entries.size > 0) this.#arm();
+    });
+  }
+
+  #sweep(): void {
+    const nowMs = this.#clock.monotonicMs();
+    const wallMs = this.#clock.wallMs();
+    for (const entry of this.#entries.values()) {
+      if (nowMs < entry.livesFromMs) continue;
+      if (entry.ending !== undefined) this.#end(entry, entry.ending, nowMs);
+      else if (wallMs >= entry.live.session.principal.expiresAtMs) this.#end(entry, EXPIRED, nowMs);
+    }
+  }
+}
+
+/** One object for all. */
+const EXPIRED: SessionEnding = { kind: "expired" };
