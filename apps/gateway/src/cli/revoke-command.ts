@@ -37,7 +37,7 @@ export async function revokeCommand(terminal: Terminal, call: RevokeCall): Promi
   const query = new URLSearchParams({ issuer, [kind]: name, ...(isLeak ? { leaked: "1" } : {}) });
   const place = await adminPlaceOf(terminal, call);
   try {
-    const { revoked } = (await askAdmin(place, `/revocations?${query}`, "POST")) as {
+    const { revoked } = (await askAdmin(place, `/revocations?${query.toString()}`, "POST")) as {
       revoked: { issuer: string };
     };
     if (isJson) terminal.print(JSON.stringify({ ok: true, revoked }));
