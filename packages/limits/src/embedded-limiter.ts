@@ -10,6 +10,13 @@ export interface EmbeddedLimiter extends Limiter {
   admits(handle: number, cost: number, nowMs: number): boolean;
 
   /**
+   * As `acquire`, for who has a way on when it does not admit: then nothing was counted, charged or said, and `acquire` may
+   * be asked with less. So a run of calls of one caller is acquired in one step, and one after the other only when
+   * not all of it fits. False where that would not be the same as one after the other (limits in shadow mode), too.
+   */
+  tryAcquire(handles: Int32Array, costs: Int32Array, count: number, nowMs: number): boolean;
+
+  /**
    * Spends a reservation for good: all of it, or `actual[i]` units of position i. Fewer than reserved: the others are
    * freed where they were booked, as by `refund`. More: they are spent too, and those that did not fit are
    * the overrun. Slots of concurrency limits stay held, and the reservation stays open for `finish`.

@@ -129,6 +129,23 @@ export class TableLimiter implements EmbeddedLimiter {
     return this.acquire(handles, costs, 1, nowMs, report) === OUTCOME.admitted;
   }
 
+  tryAcquire(handles: Int32Array, costs: Int32Array, count: number, nowMs: number): boolean {
+    this.#ticks[NOW] = Math.floor(nowMs * TICKS_PER_MS);
+    if (count === 1) {
+      const outcome = this.#acquireOne(handles[0]!, costs[0]!);
+      // Only then the record is held.
+      if (outcome === OUTCOME.refused) this.#held.letGo();
+      return outcome === OUTCOME.admitted;
+    }
+    if (!this.#held.hold(handles, costs, count)) return false;
+    const { plans, records } = this.#held;
+    let isAdmitted = this.#check(costs, count) === OUTCOME.admitted;
+    for (let i = 0; i < count; i++) if (plans[i]!.isShadow) isAdmitted = false;
+    for (let i = 0; isAdmitted && i < count; i++) charge(plans[i]!, records[i]!, costs[i]!);
+    this.#held.letGo();
+    return isAdmitted;
+  }
+
   reserve(
     handles: Int32Array,
     costs: Int32Array,

@@ -37,6 +37,11 @@ export interface FrameGuard {
    */
   judge(frame: FrameWalker): FrameVerdict;
   /**
+   * Asked first about two or more messages of one opcode that lie whole in the chunk, one frame each. True: all of them
+   * pass. False: nothing has happened, and `judge` is asked about each. Batches of small messages are judged in one step so.
+   */
+  judgeRun?(opcode: number, messages: number, payloadBytes: number): boolean;
+  /**
    * Takes `[from, to)` of `bytes`, all of it admitted: usually the chunk given to `walk`, from its first byte to
    * its last; one call per run between dropped frames. Called only from within `walk`. Bytes that are not the chunk
    * given to `walk` are the walker's own, at most `MAX_SPANNING_BYTES`, come before all of that chunk, and are
@@ -108,6 +113,10 @@ export class FrameWalker {
   #heldFrame: Buffer | undefined;
   #heldBytes = 0;
 
+  /** What `#scanRun` found. */
+  #runMessages = 0;
+  #runBytes = 0;
+
   /** Position of the next byte in the whole stream. */
   #offset = 0;
 
@@ -174,7 +183,19 @@ export class FrameWalker {
       }
     }
 
+    /** Runs were looked for up to here. */
+    let scanned = at;
     while (at < end) {
+      if (at >= scanned && this.#openOpcode === 0 && this.#guard.judgeRun !== undefined) {
+        scanned = this.#scanRun(chunk, at, end);
+        if (
+          this.#runMessages > 1 &&
+          this.#guard.judgeRun(chunk[at]! & 0x0f, this.#runMessages, this.#runBytes)
+        ) {
+          at = scanned;
+          continue;
+        }
+      }
       const headerBytes = this.#readHeader(chunk, at, end - at);
       if (headerBytes < 0) {
         this.violationOffset = this.#offset + at - start + (-1 - headerBytes);
@@ -250,6 +271,47 @@ export class FrameWalker {
     if (verdict === FRAME_VERDICT.pass) this.#guard.pass(held, 0, frameBytes);
     if (this.opcode >= OPCODE.close) this.#payloadLeft = 0;
     return at;
+  }
+
+  /**
+   * Looks for messages of one opcode, one frame each, whole in the chunk, and without fault. What is anything else, or long
+   * enough for the eight-byte form of its length, ends the run: for that there is `#readHeader`.
+   *
+   * @returns the position behind the run, which `#runMessages` and `#runBytes` describe
+   */
+  #scanRun(chunk: Buffer, start: number, end: number): number {
+    const first = chunk[start]!;
+    const opcode = first & 0x0f;
+    const maskBit = this.#maskBit;
+    const maskBytes = maskBit === 0 ? 0 : 4;
+    let messages = 0;
+    let bytes = 0;
+    let at = start;
+    const isPlain =
+      first >= 0x80 &&
+      (first & this.#refusedBits) === 0 &&
+      (opcode === OPCODE.text || opcode === OPCODE.binary);
+    while (isPlain && end - at >= 4 && chunk[at] === first) {
+      const second = chunk[at + 1]!;
+      if ((second & 0x80) !== maskBit) break;
+      let payloadBytes = second & 0x7f;
+      let next = at + 2 + maskBytes;
+      if (payloadBytes > MAX_CONTROL_PAYLOAD_BYTES) {
+        if (payloadBytes !== 126) break;
+        payloadBytes = (chunk[at + 2]! << 8) | chunk[at + 3]!;
+        if (payloadBytes < 126) break;
+        next += 2;
+      }
+      next += payloadBytes;
+      if (next > end || payloadBytes > this.#maxMessageBytes) break;
+      messages += 1;
+      bytes += payloadBytes;
+      at = next;
+    }
+    this.#runMessages = messages;
+    this.#runBytes = bytes;
+    // At least one step, so that what is no run is looked at once.
+    return Math.max(at, start + 1);
   }
 
   #holdBytes(chunk: Buffer, from: number, to: number): void {

@@ -30,6 +30,8 @@ export interface CallLimiter extends Pick<
     nowMs: number,
     report: LimitReport,
   ): number;
+  /** As `EmbeddedLimiter.tryAcquire`. */
+  tryAcquire(handles: Int32Array, costs: Int32Array, count: number, nowMs: number): boolean;
   settle(reservation: Reservation, nowMs: number): void;
   /** What `reserve` is given; without it the package's own. */
   createReservation?(): Reservation;

@@ -131,6 +131,19 @@ export class LimitPolicy implements Policy {
     return outcome === PENDING ? PENDING : this.#refuse(outcome, detail, refusal);
   }
 
+  judgeRun(call: Call, messages: number): boolean {
+    if (this.#isRefundable || this.#holdsSlot) return false;
+    const { uses } = this;
+    for (let at = 0; at < uses.length; at++) {
+      const use = uses[at] as LimitUse;
+      const cost = use.cost === "byte" ? call.bytes : messages;
+      if (cost > LARGEST_COST) return false;
+      this.#handles[at] = call.session.slots[use.slot] ?? NO_HANDLE;
+      this.#costs[at] = cost;
+    }
+    return this.#limiter.tryAcquire(this.#handles, this.#costs, uses.length, whole(call.nowMs));
+  }
+
   /** A limit is shared with other gateways, and this one has no units of it in hand. */
   async pending(call: Call, refusal: Refusal, signal: AbortSignal): Promise<Verdict> {
     const { uses } = call.isFirst ? this.#detail : this.#byteDetail;

@@ -35,6 +35,12 @@ export interface Policy {
   end?(session: Session): void;
   /** @returns a verdict, or `PENDING` when the answer takes a wait */
   judge(call: Call, refusal: Refusal): Verdict | typeof PENDING;
+  /**
+   * Whether `messages` messages like `call` are admitted in one step, as they would be one after the other; `call.bytes`
+   * are those of all of them. If so, they were, and are neither committed nor released. If not, nothing has happened, and
+   * `judge` is asked about each. A policy without it judges each message.
+   */
+  judgeRun?(call: Call, messages: number): boolean;
   /** Called only after `PENDING`. A socket stops reading meanwhile, so that order is kept. */
   pending?(call: Call, refusal: Refusal, signal: AbortSignal): Promise<Verdict>;
   /** Every stage admitted the call: what could still have been given back is now spent. */

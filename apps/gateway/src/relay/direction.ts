@@ -223,6 +223,26 @@ export class Direction implements FrameGuard {
     return FRAME_VERDICT.pass;
   }
 
+  judgeRun(opcode: number, messages: number, payloadBytes: number): boolean {
+    const call = this.#call;
+    // What was held is judged by itself: it may pass late, and then its wait is over.
+    if (!call.session.isOpen || this.#delayDeadlineMs !== 0) return false;
+    const classIndex = opcode === OPCODE.text ? CLASS.text : CLASS.binary;
+    const policies = this.#policies[classIndex]!;
+    if (policies.length > 0) {
+      // Two policies could not undo each other's step.
+      const only = policies[0]!;
+      if (policies.length > 1 || only.judgeRun === undefined) return false;
+      call.classIndex = classIndex;
+      call.bytes = payloadBytes;
+      call.isFirst = true;
+      call.isLast = true;
+      if (!only.judgeRun(call, messages)) return false;
+    }
+    this.#count(classIndex, messages, payloadBytes);
+    return true;
+  }
+
   /** Messages mostly come in runs of one class: a run is gathered here and counted when it or the chunk ends. */
   #count(classIndex: number, messages: number, bytes: number): void {
     if (classIndex !== this.#countedClass) this.#endCountedRun(classIndex);

@@ -107,6 +107,11 @@ class LeasingLimiter implements SharedLimiter {
     return this.#decide({ handles, costs, count }, nowMs, report, undefined, true);
   }
 
+  tryAcquire(handles: Int32Array, costs: Int32Array, count: number, nowMs: number): boolean {
+    if (this.#local === undefined || hasShared(handles, count)) return false;
+    return this.#local.tryAcquire(handles, costs, count, nowMs);
+  }
+
   reserve(
     handles: Int32Array,
     costs: Int32Array,

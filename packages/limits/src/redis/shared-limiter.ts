@@ -20,6 +20,9 @@ export interface SharedLimiter extends AsyncDisposable {
     report: LimitReport,
   ): SharedOutcome | typeof PENDING;
 
+  /** As `EmbeddedLimiter.tryAcquire`; false where a limit is shared. */
+  tryAcquire(handles: Int32Array, costs: Int32Array, count: number, nowMs: number): boolean;
+
   /** As `Limiter.reserve`; `reservation` comes from `createSharedReservation`. */
   reserve(
     handles: Int32Array,
