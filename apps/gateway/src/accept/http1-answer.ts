@@ -2,6 +2,7 @@ import { STATUS_CODES } from "node:http";
 import type { AnswerListener, AnswerWriter } from "./exchange.ts";
 import { flushSoon } from "../write-batch.ts";
 import type { Http1Body } from "./http1-body.ts";
+import { writtenLine } from "./written-line.ts";
 
 /** What an answer asks of its connection. */
 export interface AnswerSink {
@@ -212,20 +213,13 @@ function statusLine(status: number): string {
   return line;
 }
 
-// Whatever could end a line would let a value write fields of its own (response splitting). Everything that comes from
-// outside was checked on its way in; a mistake in between must end here.
-const NEVER_IN_FIELDS = /[^\t\x20-\x7e\x80-\xff]/;
-
 /** @param keepsTrailer only chunked bodies have trailers, so only they may announce them */
 function fieldLines(fields: readonly string[], keepsTrailer = true): string {
   let text = "";
   for (let at = 0; at + 1 < fields.length; at += 2) {
     const name = fields[at] as string;
     if (!keepsTrailer && name.length === 7 && name.toLowerCase() === "trailer") continue;
-    const line = `${name}: ${fields[at + 1]}`;
-    if (NEVER_IN_FIELDS.test(line))
-      throw new Error(`Cannot write the field ${name}: a character that may not be there`);
-    text += `${line}\r\n`;
+    text += writtenLine(at >> 1, name, fields[at + 1] as string);
   }
   return text;
 }

@@ -10,7 +10,7 @@ import { VERDICT } from "../judge/verdict.ts";
 import type { LiveSession, SessionEnding } from "../session/live-session.ts";
 import type { LiveSessions } from "../session/live-sessions.ts";
 import { refuseEnded } from "../session/refuse-ended.ts";
-import type { AnswerHead } from "../upstream/answer-parser.ts";
+import type { AnswerHead } from "../upstream/answer-head.ts";
 import type { ExchangeListener, UpstreamConnection } from "../upstream/upstream-connection.ts";
 import type { Target, Upstream } from "../upstream/upstream.ts";
 import type { Visit } from "../visit.ts";
@@ -139,7 +139,7 @@ class Forwarding implements BodySink, ExchangeListener, AnswerListener, LiveSess
 
   // The answer, on its way down.
 
-  answerInformed(status: number, fields: string[]): void {
+  answerInformed(status: number, fields: readonly string[]): void {
     if (status === 100) this.#startBody();
     else this.#options.exchange.answer.inform(status, toClientFields(fields));
   }

@@ -1,7 +1,8 @@
 import type { Socket } from "node:net";
 import type { Clock } from "@tidegate/clock";
 import { Fault } from "../fault.ts";
-import { AnswerParser, type AnswerHead } from "../upstream/answer-parser.ts";
+import type { AnswerHead } from "../upstream/answer-head.ts";
+import { AnswerParser } from "../upstream/answer-parser.ts";
 import type { UpstreamReader } from "./upstream-reader.ts";
 
 /** What an upstream said to our handshake. */

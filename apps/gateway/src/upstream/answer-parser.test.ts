@@ -10,9 +10,9 @@ const MAX_HEADER_BYTES = 2_048;
 
 /** What a parser said about some bytes, told without regard to how the bytes were cut. */
 interface Outcome {
-  readonly informed: { status: number; fields: string[] }[];
+  readonly informed: { status: number; fields: readonly string[] }[];
   status: number;
-  fields: string[];
+  fields: readonly string[];
   bodyBytes: number;
   body: string;
   trailers: string[] | undefined;

@@ -1,3 +1,6 @@
+import { readFieldLine } from "../accept/field-line.ts";
+import { AnswerHeadReader, type AnswerHead } from "./answer-head.ts";
+
 /**
  * Reads the answers of an upstream from bytes, strictly: whatever two parsers could read differently is an
  * error, because the bytes that follow would then belong to somebody else's answer (response smuggling).
@@ -5,24 +8,13 @@
  */
 export interface AnswerListener {
   /** 1xx other than 101. */
-  informed(status: number, fields: string[]): void;
+  informed(status: number, fields: readonly string[]): void;
   /** @param bodyBytes length, or -1 when chunked or until close */
   head(answer: AnswerHead): void;
   /** @param bytes a view of what was given to `parse` */
   chunk(bytes: Buffer): void;
   /** The answer is whole. @param isReusable whether another request may follow on this connection */
   ended(trailers: string[], isReusable: boolean): void;
-}
-
-export interface AnswerHead {
-  readonly status: number;
-  /** Flat: name, value, name, value, framing fields included. */
-  readonly fields: string[];
-  readonly bodyBytes: number;
-  /** Whether the bytes behind the head are no HTTP any more (101). */
-  readonly isUpgrade: boolean;
-  /** What `Keep-Alive: timeout=N` promises, milliseconds; 0 when it promises nothing. */
-  readonly keepAliveMs: number;
 }
 
 const STATE = {
@@ -47,6 +39,7 @@ const MAX_INFORMATIONAL = 16;
 
 export class AnswerParser {
   readonly #maxHeaderBytes: number;
+  readonly #heads = new AnswerHeadReader();
   #listener: AnswerListener | undefined;
   #state: State = STATE.idle;
   #isHeadRequest = false;
@@ -205,46 +198,23 @@ export class AnswerParser {
   }
 
   #takeHead(text: string, bytesBehind: number): string | undefined {
-    const lineEnd = text.indexOf("\r\n");
-    const status = /^HTTP\/1\.([01]) (\d{3})(?: [\t\x20-\x7e\x80-\xff]*)?$/.exec(
-      text.slice(0, lineEnd),
-    );
-    if (status === null) return "The status line is not HTTP/1.1";
-    const code = Number(status[2]);
-    const fields: string[] = [];
-    const flaw = parseFields(text, lineEnd + 2, fields);
-    if (flaw !== undefined) return flaw;
-    if (code < 100) return "The status is below 100";
-    if (code < 200 && code !== 101) {
+    const head = this.#heads.read(text);
+    if (typeof head === "string") return head;
+    const { status, bodyBytes, isUpgrade } = head;
+    if (status < 200 && !isUpgrade) {
       if (++this.#informational > MAX_INFORMATIONAL) return "Too many informational answers";
-      this.#listener?.informed(code, fields);
+      this.#listener?.informed(status, head.fields);
       return undefined;
     }
-    return this.#takeFinalHead(code, fields, { isOld: status[1] === "0", bytesBehind });
-  }
-
-  #takeFinalHead(
-    status: number,
-    fields: string[],
-    { isOld, bytesBehind }: { isOld: boolean; bytesBehind: number },
-  ): string | undefined {
-    const framing = new Framing();
-    const flaw = framing.gather(fields);
-    if (flaw !== undefined) return flaw;
-    if (framing.isChunked && isOld) return "HTTP/1.0 has no Transfer-Encoding";
-    this.#isReusable = isOld ? framing.keepsAlive : !framing.closes;
-    const isUpgrade = status === 101;
     const isBodiless = this.#isHeadRequest || status === 204 || status === 304 || isUpgrade;
-    const bodyBytes = framing.isChunked ? -1 : framing.length;
-    const isUntilClose = !framing.isChunked && framing.length < 0;
-    if (isUntilClose && !isBodiless) this.#isReusable = false;
-    const { keepAliveMs } = framing;
-    this.#listener?.head({ status, fields, bodyBytes, isUpgrade, keepAliveMs });
+    const isUntilClose = !head.isChunked && bodyBytes < 0;
+    this.#isReusable = head.keepsConnection && (isBodiless || !isUntilClose);
+    this.#listener?.head(head);
     if (isBodiless || bodyBytes === 0) {
       // Told after the head, before the end: the client's connection is cut and nothing looks whole.
       if (bytesBehind > 0 && !isUpgrade) return "A body came where none may be";
       this.#finish();
-    } else if (framing.isChunked) {
+    } else if (head.isChunked) {
       this.#state = STATE.chunkSize;
     } else if (isUntilClose) {
       this.#state = STATE.untilClose;
@@ -271,7 +241,12 @@ export class AnswerParser {
       return undefined;
     }
     if (this.#trailers.length >= MAX_TRAILERS * 2) return "Too many trailers";
-    return parseFields(`${line}\r\n`, 0, this.#trailers);
+    const read = line.endsWith("\r\n")
+      ? readFieldLine(line.slice(0, -2))
+      : "A line ends without CR";
+    if (typeof read === "string") return read;
+    this.#trailers.push(read.name, read.value);
+    return undefined;
   }
 
   #finish(): void {
@@ -281,90 +256,3 @@ export class AnswerParser {
 }
 
 const MAX_TRAILERS = 64;
-
-const NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
-// Anything but NUL, CR, LF and other controls; what a field may hold (RFC 9110 §5.5).
-const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
-
-/** Reads field lines up to the empty one. @returns what is wrong, in words */
-function parseFields(text: string, start: number, into: string[]): string | undefined {
-  let at = start;
-  for (;;) {
-    const end = text.indexOf("\r\n", at);
-    if (end < 0) return "A field line does not end";
-    if (end === at) return undefined;
-    const colon = text.indexOf(":", at);
-    if (colon < 0 || colon > end) return "A field line has no colon";
-    const name = text.slice(at, colon);
-    // Also refuses folded lines and a space before the colon (RFC 9112 §5.1, §5.2).
-    if (!NAME.test(name)) return "A field's name is not valid";
-    const value = trim(text, colon + 1, end);
-    if (!VALUE.test(value)) return "A field's value is not valid";
-    into.push(name, value);
-    at = end + 2;
-  }
-}
-
-function trim(text: string, from: number, to: number): string {
-  let start = from;
-  let end = to;
-  while (start < end && isBlank(text.charCodeAt(start))) start++;
-  while (end > start && isBlank(text.charCodeAt(end - 1))) end--;
-  return text.slice(start, end);
-}
-
-function isBlank(code: number): boolean {
-  return code === 32 || code === 9;
-}
-
-/** What an answer's fields say about where its body ends (RFC 9112 §6.3). */
-class Framing {
-  length = -1;
-  isChunked = false;
-  closes = false;
-  keepsAlive = false;
-  keepAliveMs = 0;
-
-  gather(fields: readonly string[]): string | undefined {
-    for (let at = 0; at < fields.length; at += 2) {
-      const name = fields[at] as string;
-      const value = fields[at + 1] as string;
-      switch (name.length) {
-        case 10:
-          if (isNamed(name, "connection")) this.#takeConnection(value.toLowerCase());
-          else if (isNamed(name, "keep-alive")) this.#takeKeepAlive(value);
-          break;
-        case 14:
-          if (isNamed(name, "content-length")) {
-            if (this.length >= 0) return "More than one Content-Length";
-            if (!/^\d{1,15}$/.test(value)) return "Content-Length is not a number of bytes";
-            this.length = Number(value);
-          }
-          break;
-        case 17:
-          if (isNamed(name, "transfer-encoding")) {
-            if (this.isChunked || value.toLowerCase() !== "chunked")
-              return "Transfer-Encoding is not exactly chunked";
-            this.isChunked = true;
-          }
-          break;
-        default:
-      }
-    }
-    return this.isChunked && this.length >= 0 ? "Both a length and chunks" : undefined;
-  }
-
-  #takeConnection(value: string): void {
-    if (/(?:^|,)\s*close\s*(?:,|$)/.test(value)) this.closes = true;
-    if (/(?:^|,)\s*keep-alive\s*(?:,|$)/.test(value)) this.keepsAlive = true;
-  }
-
-  #takeKeepAlive(value: string): void {
-    const seconds = /(?:^|[,\s])timeout=(\d{1,6})/i.exec(value)?.[1];
-    if (seconds !== undefined) this.keepAliveMs = Number(seconds) * 1_000;
-  }
-}
-
-function isNamed(name: string, lowerCase: string): boolean {
-  return name === lowerCase || name.toLowerCase() === lowerCase;
-}

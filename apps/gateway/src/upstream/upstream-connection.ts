@@ -3,7 +3,8 @@ import type { Clock, Deadlines } from "@tidegate/clock";
 import { Fault, type FaultName } from "../fault.ts";
 import type { UpstreamConfig } from "../config/schema.ts";
 import { flushSoon } from "../write-batch.ts";
-import { AnswerParser, type AnswerHead } from "./answer-parser.ts";
+import type { AnswerHead } from "./answer-head.ts";
+import { AnswerParser } from "./answer-parser.ts";
 import type { Target } from "./upstream.ts";
 
 /** What the platform reads from a connection at once, at most. */
@@ -18,7 +19,7 @@ const readBuffer = Buffer.allocUnsafeSlow(READ_BYTES);
 
 /** Who asked. After `answerHead`, `exchangeFailed` means that the answer was cut short. */
 export interface ExchangeListener {
-  answerInformed(status: number, fields: string[]): void;
+  answerInformed(status: number, fields: readonly string[]): void;
   answerHead(answer: AnswerHead): void;
   /** @param bytes lent: other bytes stand there when the call has returned */
   answerChunk(bytes: Buffer): void;
@@ -217,7 +218,7 @@ export class UpstreamConnection {
   }
 
   readonly #answers = {
-    informed: (status: number, fields: string[]): void =>
+    informed: (status: number, fields: readonly string[]): void =>
       this.#listener?.answerInformed(status, fields),
     head: (answer: AnswerHead): void => {
       if (answer.isUpgrade) {
