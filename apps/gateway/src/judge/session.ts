@@ -38,8 +38,18 @@ export function beginSocket(route: Route, beginning: Beginning): void {
 
 /** Tells every policy of the route that the session is over. Safe for those that never began. */
 export function endSession(route: Route, session: Session): void {
-  for (const stage of Object.values(route.policies))
-    for (const policy of stage) policy.end?.(session);
-  for (const direction of route.websocket?.policies ?? [])
-    for (const policies of direction) for (const policy of policies) policy.end?.(session);
+  const { address, identity, principal, body, capacity } = route.policies;
+  endPolicies(address, session);
+  endPolicies(identity, session);
+  endPolicies(principal, session);
+  endPolicies(body, session);
+  endPolicies(capacity, session);
+  for (const direction of route.websocket?.policies ?? NO_DIRECTIONS)
+    for (const policies of direction) endPolicies(policies, session);
 }
+
+function endPolicies(policies: readonly Policy[], session: Session): void {
+  for (let at = 0; at < policies.length; at++) policies[at]?.end?.(session);
+}
+
+const NO_DIRECTIONS: readonly (readonly (readonly Policy[])[])[] = [];
