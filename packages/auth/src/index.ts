@@ -30,6 +30,25 @@ export {
   type AccessTokenVerifierOptions,
   type PresentedToken,
 } from "./access-token-verifier.ts";
+export {
+  createProofVerifier,
+  type ProofAnswer,
+  type ProofVerifier,
+  type ProofVerifierOptions,
+} from "./dpop-proof.ts";
+export {
+  createIntrospectionVerifier,
+  type IntrospectionVerifier,
+  type IntrospectionVerifierOptions,
+} from "./introspection-verifier.ts";
+export type { ClientCredentials } from "./client-authentication.ts";
+export { createProofNonces, type ProofNonces } from "./proof-nonces.ts";
+export {
+  attachReplayMemory,
+  createReplayTable,
+  type ReplayMemory,
+  type ReplayTable,
+} from "./replay-memory.ts";
 export { SIGNATURE_ALGORITHMS, type SignatureAlgorithm } from "./token-header.ts";
 export { tokenFingerprint } from "./token-memory.ts";
 export { MAX_TOKEN_LENGTH, parseToken, type TokenParts } from "./token-shape.ts";

@@ -89,7 +89,7 @@ describe("access token: discovery", () => {
     const failures: string[] = [];
     verifier.start();
     await waitFor(() => failures.length === 1, { what: "the failed load" });
-    assert.match(failures[0] ?? "", /keys are on a loopback address/);
+    assert.match(failures[0] ?? "", /jwks_uri is on a loopback address/);
     assert.deepEqual(asked, ["https://issuer.example/.well-known/openid-configuration"]);
     verifier[Symbol.dispose]();
   });

@@ -4,7 +4,7 @@ import type { Clock } from "@tidegate/clock";
 export type Fetch = (url: URL, init: RequestInit) => Promise<Response>;
 
 /**
- * Fetches a JSON document of an issuer: metadata or keys.
+ * Fetches a JSON document of an issuer: metadata, keys, or an answer about a credential.
  * Redirects are refused: they would let whoever can bend one answer choose where keys come from.
  * @throws {Error} with the reason; nothing of the answer's text is in it
  */
@@ -14,16 +14,31 @@ export async function fetchJson(
     fetch,
     clock,
     signal,
-  }: { readonly fetch: Fetch; readonly clock: Clock; readonly signal: AbortSignal },
+    form,
+    timeoutMs = FETCH_TIMEOUT_MS,
+  }: {
+    readonly fetch: Fetch;
+    readonly clock: Clock;
+    readonly signal: AbortSignal;
+    /** Sent by POST; default: a GET. */
+    readonly form?: FormRequest;
+    readonly timeoutMs?: number;
+  },
 ): Promise<unknown> {
   const deadline = new AbortController();
-  const timer = clock.after(FETCH_TIMEOUT_MS, () =>
-    deadline.abort(new Error(`no complete answer within ${FETCH_TIMEOUT_MS} ms`)),
+  const timer = clock.after(timeoutMs, () =>
+    deadline.abort(new Error(`no complete answer within ${timeoutMs} ms`)),
   );
   try {
     const response = await fetch(url, {
       redirect: "manual",
-      headers: { accept: "application/json" },
+      ...(form === undefined
+        ? { headers: { accept: "application/json" } }
+        : {
+            method: "POST",
+            headers: { accept: "application/json", ...form.headers },
+            body: form.parameters,
+          }),
       signal: AbortSignal.any([signal, deadline.signal]),
     });
     if (response.status !== 200) {
@@ -37,6 +52,12 @@ export async function fetchJson(
   } finally {
     timer.cancel();
   }
+}
+
+/** A question that is asked as a form. */
+export interface FormRequest {
+  readonly parameters: URLSearchParams;
+  readonly headers: Readonly<Record<string, string>>;
 }
 
 /** An answer other than 200; redirects among them. */

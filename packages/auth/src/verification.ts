@@ -34,6 +34,18 @@ export type InvalidWhy =
   | "proof-of-possession"
   /** Bound to a client certificate (RFC 8705), which nobody asks for here. */
   | "certificate-bound"
+  /** A proof of possession (RFC 9449) that does not fit, or is not there. */
+  | "proof-missing"
+  | "proof-shape"
+  | "proof-header"
+  | "proof-key"
+  | "proof-target"
+  | "proof-token"
+  | "proof-time"
+  | "proof-signature"
+  | "proof-replayed"
+  /** The provider says that the token is not active. */
+  | "inactive"
   | "key-unknown"
   | "signature"
   | "password";

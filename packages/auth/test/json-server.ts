@@ -1,5 +1,11 @@
 import { once } from "node:events";
-import { createServer, type ServerResponse } from "node:http";
+import { createServer, type IncomingHttpHeaders, type ServerResponse } from "node:http";
+
+/** What a document that answers by itself is told beside the answer. */
+export interface Asked {
+  readonly form: URLSearchParams;
+  readonly headers: IncomingHttpHeaders;
+}
 
 /** A real HTTP server on loopback whose documents a test may change between requests. */
 export interface JsonServer extends AsyncDisposable {
@@ -18,7 +24,13 @@ export async function jsonServer(): Promise<JsonServer> {
     requests.push(path);
     const document = documents.get(path);
     if (typeof document === "function") {
-      (document as (response: ServerResponse) => void)(response);
+      let body = "";
+      request.setEncoding("utf8");
+      request.on("data", (chunk: string) => (body += chunk));
+      request.on("end", () => {
+        const asked = { form: new URLSearchParams(body), headers: request.headers };
+        (document as (response: ServerResponse, asked: Asked) => void)(response, asked);
+      });
       return;
     }
     response.writeHead(document === undefined ? 404 : 200, { "content-type": "application/json" });

@@ -3,7 +3,7 @@ import { generateKeyPairSync, sign, type KeyObject } from "node:crypto";
 /** Signs whatever a test wants to say, rules or not. */
 export function makeToken(header: object, payload: unknown, key: KeyObject): string {
   const input = `${encode(header)}.${encode(payload)}`;
-  return `${input}.${signature((header as { alg?: string }).alg ?? "", input, key)}`;
+  return `${input}.${signature(String((header as { alg?: unknown }).alg), input, key)}`;
 }
 
 export const encode = (value: unknown): string =>
