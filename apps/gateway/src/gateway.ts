@@ -18,6 +18,7 @@ import {
   listenerOpened,
 } from "./record/events.ts";
 import { openPenalties, type Penalties } from "./penalty/open-penalties.ts";
+import { answerProofMemory } from "./identify/proof-memory.ts";
 import { openLogDestination } from "./record/log-destination.ts";
 import { createLogger, type Log } from "./record/logger.ts";
 import { createMetrics } from "./record/metrics.ts";
@@ -147,6 +148,7 @@ class RunningGateway implements Gateway {
       new GatewayDatabase(join(config.dataFolder, "gateway.sqlite")),
     );
     const dataThreads = new DataThreads();
+    answerProofMemory(dataThreads, random);
     const revocations = this.#parts.use(
       openRevocations({ config, database, dataThreads, log, clock }),
     );

@@ -43,7 +43,8 @@ const REWRITTEN = ["host", "content-length", "expect", "traceparent", "x-request
 
 const requestFates = createFates((name) => {
   if (name === "cookie") return FATE.cookie;
-  if (name === "authorization") return FATE.authorization;
+  // A proof of possession (RFC 9449) is part of the credential, and speaks of our address.
+  if (name === "authorization" || name === "dpop") return FATE.authorization;
   if (name === "tracestate") return FATE.tracestate;
   // A handshake is ours on either side: the relay asks the upstream anew with a key of its own.
   const isOurs =

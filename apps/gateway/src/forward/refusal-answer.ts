@@ -2,6 +2,7 @@ import { toRetryAfterSeconds } from "@tidegate/limits";
 import type { Random } from "@tidegate/clock";
 import type { Fault } from "../fault.ts";
 import { FAULTS } from "../fault.ts";
+import { isProofDetail } from "../identify/proof-detail.ts";
 import { authenticateFields } from "../identify/authenticate-fields.ts";
 import { addLimitFields, violatedPolicies } from "../judge/limit-fields.ts";
 import type { LimitDetail } from "../judge/limit-policy.ts";
@@ -50,6 +51,9 @@ export function refusalAnswer(visit: Visit, { typeBase, random }: AnswerContext)
       refusal,
     }))
       fields.push("WWW-Authenticate", challenge);
+    // RFC 9449 §8.2: the nonce that the next proof must carry.
+    if (isProofDetail(refusal.detail) && refusal.detail.nonce !== "")
+      fields.push("DPoP-Nonce", refusal.detail.nonce);
     addLimitFields(fields, { route, session, nowMs: call.nowMs, refused });
   }
   if (route !== undefined) addCorsFields(fields, { route, origin: visit.head.origin });

@@ -1,14 +1,22 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import * as fc from "fast-check";
+import { identitySchema } from "../config/identity-schema.ts";
 import { REASON, REASON_BY_CODE } from "../judge/reason.ts";
 import { authenticateFields, type BrowserFields } from "./authenticate-fields.ts";
 import { toChallenges, type Challenges } from "./challenges.ts";
 
-const both: Challenges = { bearerRealm: "tidegate", basicRealm: "task manager" };
-const onlyBearer: Challenges = { bearerRealm: "tidegate", basicRealm: undefined };
-const onlyBasic: Challenges = { bearerRealm: undefined, basicRealm: "task manager" };
+const tokens = { dpopAlgorithms: "ES256 EdDSA", requiresProof: false };
+const noTokens = { dpopAlgorithms: undefined, requiresProof: false };
+const both: Challenges = { bearerRealm: "tidegate", basicRealm: "task manager", ...tokens };
+const onlyBearer: Challenges = { bearerRealm: "tidegate", basicRealm: undefined, ...tokens };
+const onlyBasic: Challenges = {
+  bearerRealm: undefined,
+  basicRealm: "task manager",
+  ...noTokens,
+};
 const program: BrowserFields = {
+  authorization: undefined,
   cookie: undefined,
   origin: undefined,
   hasCsrfField: false,
@@ -40,7 +48,7 @@ describe("authenticateFields()", () => {
       ...fields("level_lacking", { detail }),
       ...fields("scope_lacking", { detail }),
       ...fields("credential_missing", {
-        challenges: { bearerRealm: hostile, basicRealm: hostile },
+        challenges: { bearerRealm: hostile, basicRealm: hostile, ...tokens },
       }),
     ]) {
       assert.match(field, /^[\u0020-\u007e]*$/);
@@ -150,19 +158,89 @@ describe("authenticateFields()", () => {
   });
 });
 
-test("toChallenges() asks for what a route's issuers can check", () => {
-  const oidc = { kind: "oidc" } as never;
-  const identity = {
-    people: oidc,
-    staff: { kind: "users-file", file: "", realm: "staff" },
-  } as never;
-  const of = (by: string[]) =>
-    toChallenges({ auth: { by, scopes: [], acr: [], maxAgeSeconds: undefined } }, { identity });
-  assert.deepEqual(of(["people"]), { bearerRealm: "tidegate", basicRealm: undefined });
-  assert.deepEqual(of(["staff"]), { bearerRealm: undefined, basicRealm: "staff" });
-  assert.deepEqual(of(["staff", "people"]), { bearerRealm: "tidegate", basicRealm: "staff" });
-  assert.deepEqual(toChallenges({ auth: "none" }, { identity }), {
-    bearerRealm: undefined,
-    basicRealm: undefined,
+describe("authenticateFields(): proofs of possession (RFC 9449)", () => {
+  const byProof = { ...program, authorization: "DPoP a.b.c" };
+  const wanted = { isProofWanted: true, nonce: "" };
+
+  test("answers who came with a proof in that scheme alone", () => {
+    assert.deepEqual(fields("credential_invalid", { head: byProof, challenges: onlyBearer }), [
+      'DPoP error="invalid_token", algs="ES256 EdDSA"',
+    ]);
+    assert.deepEqual(
+      fields("credential_invalid", {
+        head: byProof,
+        challenges: onlyBearer,
+        detail: { ...wanted, nonce: "n-1" },
+      }),
+      ['DPoP error="use_dpop_nonce", algs="ES256 EdDSA"'],
+    );
+    assert.deepEqual(
+      fields("scope_lacking", { head: byProof, detail: { scopes: ["tasks:read"] } }),
+      ['DPoP realm="tidegate", error="insufficient_scope", scope="tasks:read", algs="ES256 EdDSA"'],
+    );
+    assert.deepEqual(
+      fields("level_lacking", {
+        head: byProof,
+        detail: { acr: ["phr"], maxAgeSeconds: 300, scopes: [] },
+      }),
+      [
+        'DPoP realm="tidegate", error="insufficient_user_authentication", error_description="A stronger or fresher sign-in is needed", acr_values="phr", max_age=300, algs="ES256 EdDSA"',
+      ],
+    );
   });
+
+  test("tells who shows a bound token as a plain one what it must do", () => {
+    assert.deepEqual(fields("credential_invalid", { challenges: onlyBearer, detail: wanted }), [
+      INVALID,
+      'DPoP error="invalid_token", algs="ES256 EdDSA"',
+    ]);
+  });
+
+  test("asks for nothing but a proof where plain tokens are of no use", () => {
+    const challenges = { ...onlyBearer, requiresProof: true };
+    assert.deepEqual(fields("credential_missing", { challenges }), [
+      'DPoP realm="tidegate", algs="ES256 EdDSA"',
+    ]);
+    assert.deepEqual(fields("credential_missing", { challenges: onlyBearer }), [
+      'Bearer realm="tidegate"',
+    ]);
+  });
+
+  test("knows no such scheme where no issuer of tokens vouches", () => {
+    assert.deepEqual(fields("credential_invalid", { head: byProof, challenges: onlyBasic }), [
+      BASIC,
+    ]);
+  });
+});
+
+test("toChallenges() asks for what a route's issuers can check", () => {
+  const people = { kind: "oidc", issuer: "https://people.test", audience: "api" };
+  const identity = {
+    people: identitySchema.parse(people),
+    bound: identitySchema.parse({ ...people, dpop: { required: true, algorithms: ["ES384"] } }),
+    google: identitySchema.parse({ ...people, tokenFormat: "session-only" }),
+    passwords: identitySchema.parse({
+      ...people,
+      basic: { endpoint: "https://people.test/basic", realm: "people" },
+    }),
+    programs: identitySchema.parse({ kind: "api-keys", file: "keys.json" }),
+    staff: identitySchema.parse({ kind: "users-file", file: "users.json", realm: "staff" }),
+  };
+  const of = (...by: string[]) =>
+    toChallenges({ auth: { by, scopes: [], acr: [], maxAgeSeconds: undefined } }, { identity });
+  const none: Challenges = { bearerRealm: undefined, basicRealm: undefined, ...noTokens };
+  const bearer: Challenges = { ...none, bearerRealm: "tidegate" };
+  assert.deepEqual(of("people"), { ...bearer, ...tokens });
+  assert.deepEqual(of("staff"), { ...none, basicRealm: "staff" });
+  assert.deepEqual(of("staff", "people"), { ...bearer, ...tokens, basicRealm: "staff" });
+  assert.deepEqual(of("bound"), { ...bearer, dpopAlgorithms: "ES384", requiresProof: true });
+  assert.deepEqual(of("bound", "people"), {
+    ...bearer,
+    ...tokens,
+    dpopAlgorithms: "ES384 ES256 EdDSA",
+  });
+  assert.deepEqual(of("google"), none);
+  assert.deepEqual(of("passwords"), { ...bearer, ...tokens, basicRealm: "people" });
+  assert.deepEqual(of("programs"), bearer);
+  assert.deepEqual(toChallenges({ auth: "none" }, { identity }), none);
 });

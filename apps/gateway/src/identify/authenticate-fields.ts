@@ -3,9 +3,11 @@ import { REASON } from "../judge/reason.ts";
 import type { Refusal } from "../judge/refusal.ts";
 import { DEFAULT_REALM, type Challenges } from "./challenges.ts";
 import type { LevelDetail, ScopeDetail } from "./check-level.ts";
+import { kindOfScheme } from "./presented-credential.ts";
+import { isProofDetail } from "./proof-detail.ts";
 
 /**
- * The values of `WWW-Authenticate` for a refused call, Bearer first; none when the refusal is not about credentials.
+ * The values of `WWW-Authenticate` for a refused call, those for tokens first; none when the refusal is not about credentials.
  *
  * Basic is left out as soon as a browser's script or another site may be behind the call: the browser would open its
  * own dialog over somebody else's page. A 401 must carry a challenge (RFC 9110 §15.5.2), so Bearer then stands alone
@@ -22,22 +24,54 @@ export function authenticateFields({
 }): string[] {
   const error = bearerError(refusal);
   if (error === undefined) return [];
-  const { bearerRealm, basicRealm } = challenges;
+  const { basicRealm } = challenges;
   // More rights than the credential has, or a level: Basic cannot bring either, so asking for it would be a loop.
   const offersBasic = basicRealm !== undefined && canBasicHelp(refusal) && !mayBePage(head);
-  const fields: string[] = [];
-  if (bearerRealm !== undefined || !offersBasic) {
-    fields.push(`Bearer realm=${quoted(bearerRealm ?? basicRealm ?? DEFAULT_REALM)}${error}`);
-  }
+  const fields = tokenChallenges({ challenges, head, refusal, error, offersBasic });
   // RFC 7617 §2.1.
   if (offersBasic) fields.push(`Basic realm=${quoted(basicRealm)}, charset="UTF-8"`);
   return fields;
 }
 
+/** Challenges for tokens: by the scheme that the caller used, or the ones that would help. */
+function tokenChallenges({
+  challenges: { bearerRealm, basicRealm, dpopAlgorithms, requiresProof },
+  head,
+  refusal,
+  error,
+  offersBasic,
+}: Parameters<typeof authenticateFields>[0] & {
+  readonly error: string;
+  readonly offersBasic: boolean;
+}): string[] {
+  const realm = quoted(bearerRealm ?? basicRealm ?? DEFAULT_REALM);
+  const isMissing = refusal.reason === REASON.credential_missing;
+  if (dpopAlgorithms !== undefined) {
+    const algorithms = quoted(dpopAlgorithms);
+    const withProof = ((): string => {
+      if (isMissing) return `DPoP realm=${realm}, algs=${algorithms}`;
+      // RFC 9449 §7.1, §9.
+      const isNonceWanted = isProofDetail(refusal.detail) && refusal.detail.nonce !== "";
+      if (isNonceWanted) return `DPoP error="use_dpop_nonce", algs=${algorithms}`;
+      if (isInvalid(refusal)) return `DPoP error="invalid_token", algs=${algorithms}`;
+      return `DPoP realm=${realm}${error}, algs=${algorithms}`;
+    })();
+    const isShown = head.authorization !== undefined && kindOfScheme(head.authorization) === "dpop";
+    if (isShown || (requiresProof && isMissing)) return [withProof];
+    // RFC 9449 §7.2: a bound token without its proof; the client is told what it must do instead.
+    if (isProofDetail(refusal.detail)) return [`Bearer realm=${realm}${error}`, withProof];
+  }
+  if (bearerRealm === undefined && offersBasic) return [];
+  return [`Bearer realm=${realm}${error}`];
+}
+
+const isInvalid = ({ reason }: Pick<Refusal, "reason">): boolean =>
+  reason === REASON.credential_invalid || reason === REASON.session_revoked;
+
 /** What tells that a page in a browser may have made the call. */
 export type BrowserFields = Pick<
   RequestHead,
-  "cookie" | "origin" | "hasCsrfField" | "secFetchMode"
+  "authorization" | "cookie" | "origin" | "hasCsrfField" | "secFetchMode"
 >;
 
 const mayBePage = ({ cookie, origin, hasCsrfField, secFetchMode }: BrowserFields): boolean =>
@@ -46,10 +80,8 @@ const mayBePage = ({ cookie, origin, hasCsrfField, secFetchMode }: BrowserFields
   hasCsrfField ||
   (secFetchMode !== undefined && secFetchMode !== "navigate");
 
-const canBasicHelp = ({ reason }: Pick<Refusal, "reason">): boolean =>
-  reason === REASON.credential_missing ||
-  reason === REASON.credential_invalid ||
-  reason === REASON.session_revoked;
+const canBasicHelp = (refusal: Pick<Refusal, "reason">): boolean =>
+  refusal.reason === REASON.credential_missing || isInvalid(refusal);
 
 /** What follows the realm, with its leading comma; undefined when there is nothing to challenge for. */
 function bearerError({ reason, detail }: Pick<Refusal, "reason" | "detail">): string | undefined {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { describe, test } from "node:test";
-import { hashPassword } from "@tidegate/auth";
+import { attachReplayMemory, createReplayTable, hashPassword } from "@tidegate/auth";
 import { manualClock, systemRandom } from "@tidegate/clock";
 import { issuer as startIssuer, tempFolder, waitFor } from "@tidegate/testkit";
 import type { RequestHead } from "../accept/request-head.ts";
@@ -14,6 +14,10 @@ import { createIdentifier } from "./create-identifier.ts";
 import type { Identity } from "./identifier.ts";
 
 const AUDIENCE = "https://api.test";
+const proofs = {
+  replays: attachReplayMemory(createReplayTable({ random: systemRandom, slotCount: 1_024 })),
+  nonceSecret: systemRandom.bytes(32),
+};
 const basic = (user: string, password: string): string =>
   `Basic ${Buffer.from(`${user}:${password}`).toString("base64")}`;
 
@@ -51,6 +55,7 @@ async function setUp() {
   } as const;
   const identifier = await createIdentifier({
     config: { identity: providers },
+    proofs,
     clock,
     random: systemRandom,
     log,
@@ -340,7 +345,12 @@ describe("identify(): its life", () => {
   test("createIdentifier() refuses two users files of one name, and a missing one by its path", async () => {
     await using t = await setUp();
     const { staff } = t.providers;
-    const means = { clock: t.clock, random: systemRandom, log: { event() {} } as unknown as Log };
+    const means = {
+      proofs,
+      clock: t.clock,
+      random: systemRandom,
+      log: { event() {} } as unknown as Log,
+    };
     await assert.rejects(
       createIdentifier({ config: { identity: { staff, again: staff } }, ...means }),
       /staff and again: both are called urn:tidegate:users:staff/,

@@ -1,9 +1,4 @@
-import {
-  ANONYMOUS,
-  type AccessTokenVerifier,
-  type Fetch,
-  type PasswordVerifier,
-} from "@tidegate/auth";
+import { ANONYMOUS, type Fetch, type PasswordVerifier } from "@tidegate/auth";
 import type { Clock, Random } from "@tidegate/clock";
 import type { Readiness } from "../admin/readiness.ts";
 import type { GatewayConfig } from "../config/schema.ts";
@@ -18,11 +13,14 @@ import type {
   IdentityAnswer,
 } from "./credential-kind.ts";
 import type { Identifier, Identity } from "./identifier.ts";
-import { openIssuer } from "./open-issuer.ts";
+import { bearerCredentials } from "./bearer-credentials.ts";
+import { dpopCredentials } from "./dpop-credentials.ts";
+import { openIssuer, type TokenIssuer } from "./open-issuer.ts";
 import { passwordsOnThisThread, type OpenPasswords } from "./open-passwords.ts";
 import { passwordCredentials } from "./password-credentials.ts";
 import { kindOfCredential, type CredentialName } from "./presented-credential.ts";
-import { tokenCredentials } from "./token-credentials.ts";
+import type { ProofMemory } from "./proof-memory.ts";
+import { createTokenReader } from "./token-reader.ts";
 
 /** The identifier over everything under `identity`, with what it keeps running. */
 export interface ConfiguredIdentifier extends Identifier, Disposable {
@@ -32,6 +30,10 @@ export interface ConfiguredIdentifier extends Identifier, Disposable {
 
 export interface IdentifierOptions {
   readonly config: Pick<GatewayConfig, "identity">;
+  /** How people reach the gateway, as far as it is configured. */
+  readonly publicUrl?: URL | undefined;
+  /** Which proofs of possession were seen, on all threads. */
+  readonly proofs: ProofMemory;
   /** Default: this thread reads users files and makes the hashes. */
   readonly openPasswords?: OpenPasswords;
   /** Kinds of credential that somebody else makes, browser sessions for one; disposed with the identifier. */
@@ -48,13 +50,14 @@ export interface IdentifierOptions {
  */
 export async function createIdentifier({
   config: { identity },
+  publicUrl,
   openPasswords,
   furtherKinds = [],
   ...means
 }: IdentifierOptions): Promise<ConfiguredIdentifier> {
   using opened = new DisposableStack();
   const openOwn = openPasswords ?? passwordsOnThisThread(means);
-  const tokens = new Map<string, AccessTokenVerifier>();
+  const tokens = new Map<string, TokenIssuer>();
   const passwords = new Map<string, PasswordVerifier>();
   for (const [name, issuer] of Object.entries(identity)) {
     switch (issuer.kind) {
@@ -73,13 +76,15 @@ export async function createIdentifier({
         break;
     }
   }
+  const reader = createTokenReader(tokens, means);
   const kinds = [
-    tokenCredentials(tokens, means),
+    bearerCredentials(tokens, { reader, log: means.log }),
+    dpopCredentials({ reader, publicUrl, log: means.log }),
     passwordCredentials(passwords, means),
     ...furtherKinds,
   ];
   for (const kind of kinds) opened.use(kind);
-  for (const verifier of tokens.values()) verifier.start();
+  for (const { jwt } of tokens.values()) jwt?.start();
   return new RouteIdentifier({ kinds, log: means.log, opened: opened.move() });
 }
 
@@ -117,6 +122,7 @@ class RouteIdentifier implements ConfiguredIdentifier {
       case "other":
         return refuseCredential("scheme", { refusal, log: this.#log });
       case "bearer":
+      case "dpop":
       case "basic":
       case "session":
         break;

@@ -1,7 +1,7 @@
 import type { RequestHead } from "../accept/request-head.ts";
 
 /** The kinds of credential that are known. */
-export type CredentialName = "bearer" | "basic" | "session";
+export type CredentialName = "bearer" | "dpop" | "basic" | "session";
 
 /**
  * Which credential a call carries. Two different ones at once are ambiguous: which of them counts would be our
@@ -57,12 +57,13 @@ function beginsPair(cookie: string, at: number): boolean {
   return before < 0 || cookie.charCodeAt(before) === SEMICOLON;
 }
 
-function kindOfScheme(authorization: string): "bearer" | "basic" | "other" {
+/** Which kind an Authorization field is of, by its scheme. */
+export function kindOfScheme(authorization: string): "bearer" | "dpop" | "basic" | "other" {
   // The spelling of nearly all clients, without a copy.
   if (authorization.startsWith("Bearer ")) return "bearer";
   const blank = authorization.indexOf(" ");
   const scheme = (blank < 0 ? authorization : authorization.slice(0, blank)).toLowerCase();
-  return scheme === "bearer" || scheme === "basic" ? scheme : "other";
+  return scheme === "bearer" || scheme === "dpop" || scheme === "basic" ? scheme : "other";
 }
 
 const BLANK = 0x20;

@@ -113,6 +113,27 @@ export function credentialRefused(log: Log, fields: { readonly why: string }): v
   log.event("debug", "credential.refused", fields);
 }
 
+/** A provider gives out what cannot be used here; told once per worker. */
+export function issuerUnsupported(
+  log: Log,
+  fields: { readonly issuer: string; readonly what: string },
+): void {
+  log.event("warn", "issuer.unsupported", fields);
+}
+
+/** A provider does not answer about tokens; callers whose token is not remembered get 503 until it does. */
+export function introspectionFailed(
+  log: Log,
+  fields: { readonly issuer: string; readonly error: Error },
+): void {
+  log.event("warn", "introspection.failed", fields);
+}
+
+/** A provider answers about tokens again. */
+export function introspectionRecovered(log: Log, fields: { readonly issuer: string }): void {
+  log.event("info", "introspection.recovered", fields);
+}
+
 /** Somebody asked the admin listener for more than the open endpoints, without the token or under a foreign name. */
 export function adminRefused(
   log: Log,

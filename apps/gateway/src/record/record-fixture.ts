@@ -24,7 +24,12 @@ export function routeFixture(id = "GET /bank/accounts/**", classes?: readonly st
     upstreamConfig: upstreamSchema.parse({ targets: ["http://127.0.0.1:4103"] }),
     policies: none,
     slotCount: 0,
-    challenges: { bearerRealm: undefined, basicRealm: undefined },
+    challenges: {
+      bearerRealm: undefined,
+      basicRealm: undefined,
+      dpopAlgorithms: undefined,
+      requiresProof: false,
+    },
     limitPolicies: [],
     limitPolicyField: "",
     chargesBytes: false,

@@ -10,6 +10,7 @@ import type { Readiness } from "../admin/readiness.ts";
 import { DataPlaneArrivals } from "../arrivals.ts";
 import type { GatewayConfig, UpstreamConfig } from "../config/schema.ts";
 import { createIdentifier } from "../identify/create-identifier.ts";
+import { joinProofMemory } from "../identify/proof-memory.ts";
 import type { OpenPasswords } from "../identify/open-passwords.ts";
 import type { CallLimiter } from "../judge/call-limiter.ts";
 import type { PenaltyGate } from "../penalty/penalty-gate.ts";
@@ -102,6 +103,9 @@ export async function runDataPlane(options: DataPlaneOptions): Promise<RunningDa
   const identifier = parts.use(
     await createIdentifier({
       config,
+      publicUrl:
+        config.listen.publicUrl === undefined ? undefined : new URL(config.listen.publicUrl),
+      proofs: await joinProofMemory(options.main),
       clock,
       random,
       log,
