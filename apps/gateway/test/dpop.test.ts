@@ -1,10 +1,8 @@
 // Tokens that are bound to a key of the client, at the real gateway: once over two workers, once with every challenge.
 
 import assert from "node:assert/strict";
-import { generateKeyPairSync, hash, randomUUID } from "node:crypto";
 import { describe, test } from "node:test";
-import { issuer as startIssuer, startUpstream } from "@tidegate/testkit";
-import { calculateJwkThumbprint, exportJWK, SignJWT } from "jose";
+import { dpopClient, issuer as startIssuer, startUpstream } from "@tidegate/testkit";
 import { get, requestBytes, startGateway } from "./http-harness.ts";
 
 const ALGORITHMS = 'algs="ES256 EdDSA"';
@@ -28,20 +26,10 @@ async function setUp({ threads = 0, dpop = {} }: { threads?: number; dpop?: obje
       ],
     }),
   );
-  const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
-  const jwk = await exportJWK(publicKey);
-  const token = await provider.mint({ cnf: { jkt: await calculateJwkThumbprint(jwk) } });
+  const client = await dpopClient();
+  const token = await provider.mint({ cnf: { jkt: client.thumbprint } });
   const prove = (path: string, claims: Record<string, unknown> = {}) =>
-    new SignJWT({
-      jti: randomUUID(),
-      htm: "GET",
-      htu: `http://localhost:${gateway.port}${path}`,
-      ath: hash("sha256", token, "base64url"),
-      iat: Math.floor(Date.now() / 1_000),
-      ...claims,
-    })
-      .setProtectedHeader({ typ: "dpop+jwt", alg: "ES256", jwk })
-      .sign(privateKey);
+    client.prove({ token, htu: `http://localhost:${gateway.port}${path}` }, claims);
   const host = `Host: localhost:${gateway.port}`;
   const ask = (path: string, ...fields: string[]) => gateway.ask(get(path, [host, ...fields]));
   const challenges = async (path: string, ...fields: string[]) => {

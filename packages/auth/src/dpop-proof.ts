@@ -14,7 +14,7 @@ import { vetKey, type VerificationKey } from "./verification-key.ts";
 export interface ProofExpected {
   readonly method: string;
   /** Whether `htu` names what was asked for. Given as it stands in the proof. */
-  isTarget(htu: string): boolean;
+  readonly isTarget: (htu: string) => boolean;
   /** The access token that came with it. */
   readonly token: string;
   /** Of the key that the token is bound to. */

@@ -1,4 +1,5 @@
 export { startChromium, type Chromium } from "./chromium.ts";
+export { dpopClient, type DpopClient } from "./dpop-client.ts";
 export { freePort } from "./free-port.ts";
 export { readAnswer, type RawAnswer } from "./http-answer.ts";
 export {
