@@ -1,4 +1,4 @@
-import { systemRandom } from "@tidegate/clock";
+import { systemClock, systemRandom } from "@tidegate/clock";
 import { attachLimiter, createLimiter } from "./create-limiter.ts";
 import type { LimitDefinition } from "./limit-definition.ts";
 import { limiterContract } from "./limiter.contract.ts";
@@ -12,6 +12,7 @@ limiterContract("createLimiter()", (definitions, options) =>
     definitions: small(definitions),
     random: systemRandom,
     maxHandles: 1_000,
+    clock: systemClock,
     ...options,
   }),
 );
@@ -22,5 +23,7 @@ limiterContract("attachLimiter()", (definitions, options) => {
     random: systemRandom,
     reservationMs: options?.reservationMs ?? 30_000,
   });
-  return attachLimiter({ memory, lockOwner: beginLockOwner(memory, 1), maxHandles: 1_000 });
+  const lockOwner = beginLockOwner(memory, 1);
+  const clock = options?.clock ?? systemClock;
+  return attachLimiter({ memory, lockOwner, maxHandles: 1_000, clock });
 });

@@ -7,9 +7,13 @@ import {
   exact,
   subWindows,
   traffic,
+  IN_MEMORY,
+  runsOf,
+  type ContractTraits,
   type OpenLimiter,
 } from "./contract-traffic.ts";
 import type { BucketDefinition, WindowDefinition } from "./limit-definition.ts";
+import { concurrencyContract } from "./concurrency.contract.ts";
 import { limitKindsContract } from "./limit-kinds.contract.ts";
 import {
   excessOfBucket,
@@ -19,10 +23,17 @@ import {
   type Admission,
 } from "./limit-oracle.ts";
 import { OUTCOME, type Reservation } from "./limiter.ts";
+import { quotaContract } from "./quota.contract.ts";
 
 /** What every limiter must keep, whatever it is built on. */
-export function limiterContract(name: string, open: OpenLimiter): void {
-  limitKindsContract(name, open);
+export function limiterContract(
+  name: string,
+  open: OpenLimiter,
+  traits: ContractTraits = IN_MEMORY,
+): void {
+  limitKindsContract(name, open, traits);
+  quotaContract(name, open, traits);
+  if (traits.hasConcurrency) concurrencyContract(name, open, traits);
 
   describe(`${name} as Limiter: any kind`, () => {
     const kinds: readonly (BucketDefinition | WindowDefinition)[] = [
@@ -56,7 +67,7 @@ export function limiterContract(name: string, open: OpenLimiter): void {
               caller.acquire(atMs, cost);
             }
           }),
-          { numRuns: 60 },
+          runsOf(traits, 60),
         );
       });
 
@@ -82,7 +93,7 @@ export function limiterContract(name: string, open: OpenLimiter): void {
             caller.peek(atMs, 1);
             assert.equal(caller.peek(atMs + caller.report.resetMs[0]!, 6), OUTCOME.admitted);
           }),
-          { numRuns: 60 },
+          runsOf(traits, 60),
         );
       });
 
@@ -117,7 +128,7 @@ export function limiterContract(name: string, open: OpenLimiter): void {
               assert.equal(right.acquire(atMs, cost), left.acquire(atMs, cost));
             }
           }),
-          { numRuns: 60 },
+          runsOf(traits, 60),
         );
       });
 
@@ -163,23 +174,28 @@ export function limiterContract(name: string, open: OpenLimiter): void {
               if (definition.kind === "bucket") assert.ok(excessOfBucket(log, definition) <= 0);
               else assert.ok(worstWindow(log, 10_000) <= definition.limit);
             }),
-            { numRuns: 200 },
+            runsOf(traits, 200),
           );
         });
       }
 
-      test(`refund() of units held while everything came back gives no second budget (${label})`, () => {
-        const limiter = open([definition], { reservationMs: 60_000 });
-        const caller = callerOf(limiter, [0]);
-        const { reservation } = caller.reserve(0, 6);
-        // 33 sub-windows later: the counter that the reservation was booked in serves again.
-        const nowMs = 10_313;
-        const isSpent = caller.acquire(nowMs, 6) === OUTCOME.admitted;
-        assert.equal(isSpent, definition.kind === "window");
-        limiter.refund(reservation, nowMs);
-        assert.equal(caller.acquire(nowMs, 6), isSpent ? OUTCOME.refused : OUTCOME.admitted);
-        assert.equal(caller.acquire(nowMs, 1), OUTCOME.refused);
-      });
+      const skip = traits.refundsLast ? false : "a lease that ended meanwhile counts as spent";
+      test(
+        `refund() of units held while everything came back gives no second budget (${label})`,
+        { skip },
+        () => {
+          const limiter = open([definition], { reservationMs: 60_000 });
+          const caller = callerOf(limiter, [0]);
+          const { reservation } = caller.reserve(0, 6);
+          // 33 sub-windows later: the counter that the reservation was booked in serves again.
+          const nowMs = 10_313;
+          const isSpent = caller.acquire(nowMs, 6) === OUTCOME.admitted;
+          assert.equal(isSpent, definition.kind === "window");
+          limiter.refund(reservation, nowMs);
+          assert.equal(caller.acquire(nowMs, 6), isSpent ? OUTCOME.refused : OUTCOME.admitted);
+          assert.equal(caller.acquire(nowMs, 1), OUTCOME.refused);
+        },
+      );
 
       test(`settle() and refund() of what expired give nothing back, and nothing stays lost (${label})`, () => {
         const limiter = open([definition], { reservationMs: 5_000 });
@@ -204,7 +220,10 @@ export function limiterContract(name: string, open: OpenLimiter): void {
       assert.equal(caller.acquire(1, 1, 1, 1), OUTCOME.refused);
       assert.deepEqual(Array.from(report.violated.slice(0, report.violatedCount)), [0, 1, 2]);
       assert.deepEqual(Array.from(report.retryAfterEachMs.slice(0, 2)), [999, 59_999]);
-      assert.equal(report.retryAfterMs, Math.max(...report.retryAfterEachMs.subarray(0, 3)));
+      assert.equal(
+        report.retryAfterMs,
+        Math.ceil(Math.max(...report.retryAfterEachMs.subarray(0, 3))),
+      );
       // Beside an impossible cost the others are untouched too.
       assert.equal(caller.acquire(1_000, 1, 0, 101), OUTCOME.impossible);
       assert.equal(caller.acquire(1_000, 1, 0, 0), OUTCOME.admitted);
@@ -228,7 +247,7 @@ export function limiterContract(name: string, open: OpenLimiter): void {
             if (expected) log.push(call);
           }
         }),
-        { numRuns: 60 },
+        runsOf(traits, 60),
       );
     });
 

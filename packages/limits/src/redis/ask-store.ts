@@ -15,9 +15,6 @@ export interface AskedAccount {
 export const ASKED = { met: 0, short: 1, lost: 2 } as const;
 export type Asked = (typeof ASKED)[keyof typeof ASKED];
 
-/** A reserved unit of a bucket is a lease of its own; it outlives a body that takes this long to arrive. */
-const RESERVATION_TTL_MS = 30_000;
-
 /**
  * Spends units at the store itself, one round trip for all that share a tag. Sets over several tags are asked one after
  * the other, each in a form that can be cancelled; what is reserved meanwhile is merely unavailable to others.
@@ -31,12 +28,14 @@ export async function askStore(
     readonly keeper: LeaseKeeper;
     readonly clock: Clock;
     readonly deadlineMs: number;
-    readonly isRefundable: boolean;
+    /** How long the units must be able to come back; undefined: they need not. A reserved unit of a bucket is a lease of its own that lives so long. */
+    readonly refundableMs: number | undefined;
   },
 ): Promise<Asked> {
   const { store, keeper, clock, deadlineMs } = options;
   const byTag = Map.groupBy(asked, ({ account }) => account.tag);
-  const isCancelable = options.isRefundable || byTag.size > 1;
+  const { refundableMs } = options;
+  const isCancelable = refundableMs !== undefined || byTag.size > 1;
   for (const [tag, group] of byTag) {
     const sentAtMs = clock.monotonicMs();
     if (sentAtMs >= deadlineMs) return ASKED.lost;
@@ -44,7 +43,7 @@ export async function askStore(
       // A bucket's units may come back only if refill was held off meanwhile, so they are leased.
       const isOwn = isCancelable && account.plan.kind === "bucket";
       const seq = isOwn ? keeper.nextSeq() : 0;
-      const ttlMs = isOwn && options.isRefundable ? RESERVATION_TTL_MS : LEASE_TTL_MS;
+      const ttlMs = (isOwn ? refundableMs : undefined) ?? LEASE_TTL_MS;
       return keeper.toAsk(account, { seq, need: cost, want: cost, ttlMs });
     });
     let answer;
@@ -81,6 +80,38 @@ export async function askStore(
     if (!answer.isMet) return isUnknown ? ASKED.lost : ASKED.short;
   }
   return ASKED.met;
+}
+
+/** Learns how accounts stand at the store; spends nothing. Without an answer they know what they knew. */
+export async function peekStore(
+  asked: readonly AskedAccount[],
+  options: {
+    readonly store: LimitStore;
+    readonly keeper: LeaseKeeper;
+    readonly clock: Clock;
+    readonly budgetMs: number;
+  },
+): Promise<void> {
+  const { store, keeper, clock, budgetMs } = options;
+  const byTag = Map.groupBy(asked, ({ account }) => account.tag);
+  const told = Array.from(byTag, async ([tag, group]) => {
+    const sentAtMs = clock.monotonicMs();
+    const asks = group.map(({ account, cost }) =>
+      keeper.toAsk(account, { seq: 0, need: cost, want: 0, ttlMs: LEASE_TTL_MS }),
+    );
+    try {
+      const { keys } = await store.ask(tag, asks, budgetMs);
+      for (const [at, heard] of keys.entries()) {
+        const { account, cost } = group[at]!;
+        // What it said before is older than this.
+        account.denyUntilMs = 0;
+        account.hear(heard, cost, sentAtMs);
+      }
+    } catch (error) {
+      if (!(error instanceof StoreLost)) throw error;
+    }
+  });
+  await Promise.all(told);
 }
 
 /** Ends the shared part of a reservation: spent for good, or given back where it was taken from. */

@@ -183,12 +183,12 @@ export class CallScale {
     );
   }
 
-  /** The positions that `weigh` has just found to need the store, merged by account. */
-  asked({ costs, count }: SharedCall): AskedAccount[] {
+  /** The positions that `weigh` has just found to need the store, or all shared ones; merged by account. */
+  asked({ costs, count }: SharedCall, which: "needed" | "shared" = "needed"): AskedAccount[] {
     const asked = new Map<LeaseAccount, number>();
     for (let i = 0; i < count; i++) {
       const account = this.#account[i];
-      if (account !== undefined && this.#how[i] === HOW.ask)
+      if (account !== undefined && (this.#how[i] === HOW.ask || which === "shared"))
         asked.set(account, (asked.get(account) ?? 0) + costs[i]!);
     }
     return Array.from(asked, ([account, cost]) => ({ account, cost }));

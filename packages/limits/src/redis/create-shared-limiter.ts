@@ -1,13 +1,15 @@
 import assert from "node:assert/strict";
 import type { Clock, Random } from "@tidegate/clock";
+import { DEFAULT_RESERVATION_MS } from "../create-limiter.ts";
 import { NO_HANDLE, OUTCOME, type LimitReport } from "../limiter.ts";
 import type { EmbeddedLimiter } from "../embedded-limiter.ts";
 import { AccountTable, DEFAULT_MAX_ACCOUNTS, FIRST_SHARED_HANDLE } from "./account-table.ts";
-import { ASKED, askStore, endNotes } from "./ask-store.ts";
+import { ASKED, askStore, endNotes, peekStore } from "./ask-store.ts";
 import { CallScale, type SharedCall } from "./call-scale.ts";
 import type { LeaseAccount } from "./lease-account.ts";
 import { LeaseKeeper } from "./lease-keeper.ts";
 import type { LimitStore } from "./limit-store.ts";
+import type { LeaseSizing } from "./lease-size.ts";
 import { LostStore } from "./lost-store.ts";
 import { toSharedPlan, type SharedLimit, type SharedPlan } from "./shared-plan.ts";
 import {
@@ -35,6 +37,10 @@ export interface SharedLimiterOptions {
   /** How long a call waits for the store before its limits decide without it. */
   readonly budgetMs?: number;
   readonly maxAccounts?: number;
+  /** How long after a `reserve` a bucket's units can be refunded; after that they are spent. */
+  readonly reservationMs?: number;
+  /** How much is leased, and when. */
+  readonly sizing?: LeaseSizing;
 }
 
 /** Long enough for a store in the same region, short enough that nobody waits for a lost one. */
@@ -57,6 +63,7 @@ class LeasingLimiter implements SharedLimiter {
   readonly #keeper: LeaseKeeper;
   readonly #lost: LostStore;
   readonly #budgetMs: number;
+  readonly #reservationMs: number;
   readonly #scale: CallScale;
   readonly #counts = { here: 0, remotely: 0 };
 
@@ -67,6 +74,7 @@ class LeasingLimiter implements SharedLimiter {
     this.#store = options.store;
     this.#clock = options.clock;
     this.#budgetMs = options.budgetMs ?? DEFAULT_BUDGET_MS;
+    this.#reservationMs = options.reservationMs ?? DEFAULT_RESERVATION_MS;
     this.#lost = new LostStore(this.#plans.values(), options);
     this.#keeper = new LeaseKeeper(options);
     this.#accounts = new AccountTable({
@@ -178,7 +186,7 @@ class LeasingLimiter implements SharedLimiter {
         keeper: this.#keeper,
         clock: this.#clock,
         deadlineMs,
-        isRefundable: reservation !== undefined,
+        refundableMs: reservation === undefined ? undefined : this.#reservationMs,
       });
       const thenMs = this.#clock.monotonicMs();
       if (direct === ASKED.met && !signal.aborted) {
@@ -240,6 +248,39 @@ class LeasingLimiter implements SharedLimiter {
     return outcome;
   }
 
+  async peekRemote(
+    handles: Int32Array,
+    costs: Int32Array,
+    count: number,
+    report: LimitReport,
+    signal: AbortSignal,
+  ): Promise<SharedOutcome> {
+    const call = { handles: handles.slice(0, count), costs: costs.slice(0, count), count };
+    const accounts = this.#accountsOf(call);
+    for (const account of accounts) account.users++;
+    try {
+      this.#scale.weigh(call, this.#clock.monotonicMs(), true);
+      const asked = this.#scale.asked(call, "shared");
+      const options = { store: this.#store, keeper: this.#keeper, budgetMs: this.#budgetMs };
+      await this.#until(
+        peekStore(asked, { ...options, clock: this.#clock }),
+        this.#budgetMs,
+        signal,
+      );
+    } finally {
+      for (const account of accounts) account.users--;
+    }
+    const nowMs = this.#clock.monotonicMs();
+    const outcome = this.#scale.weigh(call, nowMs, true);
+    const local = this.#scale.hasLocal ? this.#scale.peekLocal(nowMs) : OUTCOME.admitted;
+    const both = outcome === PENDING || outcome === SHARED_OUTCOME.admitted ? local : outcome;
+    return this.#scale.describe(call, nowMs, report, both);
+  }
+
+  handBack(): Promise<void> {
+    return this.#keeper.handBack();
+  }
+
   sweep(nowMs: number, maxRecords: number): number {
     this.#lost.sweep(nowMs, maxRecords);
     const swept = this.#accounts.sweep(nowMs, maxRecords);
@@ -261,7 +302,8 @@ class LeasingLimiter implements SharedLimiter {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#keeper.endAll();
+    this.#keeper.stop();
+    await this.#keeper.handBack();
     await this.#store[Symbol.asyncDispose]();
   }
 

@@ -1,7 +1,7 @@
 import type { Clock, Timer } from "@tidegate/clock";
 import { periodAt } from "../calendar-period.ts";
 import type { LeaseAccount } from "./lease-account.ts";
-import { isBetterDirect, leaseSize, LEASE_TTL_MS, REFRESH_MS } from "./lease-size.ts";
+import { DEFAULT_SIZING, LEASE_TTL_MS, REFRESH_MS, type LeaseSizing } from "./lease-size.ts";
 import { STATUS, StoreLost, type LimitAsk, type LimitStore } from "./limit-store.ts";
 
 /** Half a refresh: leases are renewed before they are used up, and rates are known soon. */
@@ -12,11 +12,6 @@ const IDLE_TICKS = 4;
 const HAND_BACK_MS = LEASE_TTL_MS / 2;
 /** A renewal that takes longer than this is no use; until then a stall of the store is not noticed by any message. */
 const FETCH_BUDGET_MS = 1.5 * REFRESH_MS;
-/**
- * A busy caller who got less than wanted asks again no sooner than this, however soon a unit would be free: a flood on
- * a fast bucket would otherwise fetch units one by one. What refills meanwhile is not lost.
- */
-const LEAST_GAP_MS = 20;
 /** A first lease is this many times what was asked for so far in this tick. */
 const STEP_UP = 4;
 /** More disagreement between the two clocks within one tick is a suspend or a step of the wall clock. */
@@ -30,6 +25,7 @@ export class LeaseKeeper {
   readonly #store: LimitStore;
   readonly #clock: Clock;
   readonly #nodes: number;
+  readonly #sizing: LeaseSizing;
   /** Accounts with a lease, demand or news. At most as many as there are accounts. */
   readonly #watched = new Set<LeaseAccount>();
   #timer: Timer | undefined;
@@ -46,10 +42,12 @@ export class LeaseKeeper {
     readonly store: LimitStore;
     readonly clock: Clock;
     readonly nodes: number;
+    readonly sizing?: LeaseSizing;
   }) {
     this.#store = options.store;
     this.#clock = options.clock;
     this.#nodes = options.nodes;
+    this.#sizing = options.sizing ?? DEFAULT_SIZING;
     this.#lastTickMs = options.clock.monotonicMs();
     this.#lastWallMs = options.clock.wallMs();
     this.#timer = this.#clock.after(TICK_MS, this.#tick);
@@ -67,7 +65,9 @@ export class LeaseKeeper {
 
   isBetterDirect(account: LeaseAccount): boolean {
     const { plan } = account;
-    return plan.kind === "quota" || isBetterDirect(plan, this.#nodes, account.busyness);
+    return (
+      plan.kind === "quota" || this.#sizing.isBetterDirect(plan, this.#nodes, account.busyness)
+    );
   }
 
   /** Asks for a lease that covers `need` at least. One request per account; others wait for the same one. Never rejects. */
@@ -94,10 +94,14 @@ export class LeaseKeeper {
     };
   }
 
-  /** Hands back everything and waits for the store to hear it, as long as a renewal would. */
-  async endAll(): Promise<void> {
+  /** Looks at nothing any more. */
+  stop(): void {
     this.#timer?.cancel();
     this.#timer = undefined;
+  }
+
+  /** Hands back everything and waits for the store to hear it, as long as a renewal would. */
+  async handBack(): Promise<void> {
     const told: Promise<void>[] = [];
     for (const account of this.#watched) {
       account.endAll();
@@ -117,19 +121,28 @@ export class LeaseKeeper {
     const seq = this.nextSeq();
     // Whoever has nothing in hand has just become busy: the rate is not known yet, and each step to it is a wait.
     const units = account.busyness * (account.holdsLease ? 1 : STEP_UP);
-    const want = Math.max(need, leaseSize(plan, account.nodes, units));
+    const want = Math.max(need, this.#sizing.leaseSize(plan, account.nodes, units));
     const sentAtMs = this.#clock.monotonicMs();
     try {
       const ask = this.toAsk(account, { seq, need, want, ttlMs: LEASE_TTL_MS });
       const answer = await this.#store.ask(account.tag, [ask], FETCH_BUDGET_MS);
       const [heard] = answer.keys;
       account.hear(heard!, need, sentAtMs);
+      // What is missing is in our own hand: a lease too small for this cost.
+      if (
+        heard!.status === STATUS.short &&
+        account.left > 0 &&
+        account.left + heard!.free >= need
+      ) {
+        account.endAll();
+        return await this.#fetch(account, need);
+      }
       if (heard!.granted > 0) {
         this.granted++;
         account.accept(seq, heard!.granted, sentAtMs, LEASE_TTL_MS);
       }
       if (heard!.status === STATUS.unknown) this.learning++;
-      else if (heard!.granted < want) account.denyAtLeast(sentAtMs + LEAST_GAP_MS);
+      else if (heard!.granted < want) account.denyAtLeast(sentAtMs + this.#sizing.leastGapMs);
       this.watch(account);
     } catch (error) {
       if (!(error instanceof StoreLost)) throw error;

@@ -24,8 +24,22 @@ export function leaseDeadlineMs(sentAtMs: number, ttlMs: number): number {
  * Whether a caller is better asked for call by call: units are too few to be handed out ahead, or calls too rare.
  * @param unitsPerRefresh what the caller asks of this node in one refresh
  */
-export function isBetterDirect(plan: SharedPlan, nodes: number, unitsPerRefresh: number): boolean {
+function isBetterDirect(plan: SharedPlan, nodes: number, unitsPerRefresh: number): boolean {
   return plan.isDirect || plan.sharedCapacity < 4 * nodes || unitsPerRefresh < 2;
+}
+
+/**
+ * How much is leased, and when: the policy beside the engine. Whatever it says, no limit is exceeded; it decides what is stranded
+ * and how often the store is asked.
+ */
+export interface LeaseSizing {
+  isBetterDirect(plan: SharedPlan, nodes: number, unitsPerRefresh: number): boolean;
+  leaseSize(plan: SharedPlan, nodes: number, unitsPerRefresh: number): number;
+  /**
+   * A busy caller who got less than wanted asks again no sooner than this, however soon a unit would be free: a flood on
+   * a fast bucket would otherwise fetch units one by one. What refills meanwhile is not lost.
+   */
+  readonly leastGapMs: number;
 }
 
 /** So much more than one refresh needs is leased that a store that stands still for one is not noticed. */
@@ -39,3 +53,5 @@ export function leaseSize(plan: SharedPlan, nodes: number, unitsPerRefresh: numb
   const most = Math.max(1, Math.floor(plan.sharedCapacity / (2 * nodes)));
   return Math.min(most, Math.max(1, Math.ceil(REFRESHES_AHEAD * unitsPerRefresh)));
 }
+
+export const DEFAULT_SIZING: LeaseSizing = { isBetterDirect, leaseSize, leastGapMs: 20 };

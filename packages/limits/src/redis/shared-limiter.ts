@@ -68,6 +68,18 @@ export interface SharedLimiter extends AsyncDisposable {
     report: LimitReport,
   ): SharedOutcome | typeof PENDING;
 
+  /** As `peek`, but asks the store first: exact as of its answer, where it answers within the budget. */
+  peekRemote(
+    handles: Int32Array,
+    costs: Int32Array,
+    count: number,
+    report: LimitReport,
+    signal: AbortSignal,
+  ): Promise<SharedOutcome>;
+
+  /** Hands back every lease and resolves when the store heard of it (or the budget is over), as before a node is drained. */
+  handBack(): Promise<void>;
+
   sweep(nowMs: number, maxRecords: number): number;
   statistics(): SharedStatistics;
   /** Hands back every lease, waits until the store heard of it (within the budget), and lets go of it. */
