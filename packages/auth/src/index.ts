@@ -73,9 +73,12 @@ export {
 // HTTP Basic against a users file.
 export { createHashingPool, type HashingPool } from "./hashing-pool.ts";
 export {
+  createDummyHash,
+  DEFAULT_COST,
   hashPassword,
   parsePasswordHash,
   verifyPassword,
+  type DeriveKey,
   type PasswordHash,
 } from "./password-hash.ts";
 export {
