@@ -101,6 +101,10 @@ export const REASON_ADVICE: Readonly<Record<Exclude<ReasonName, "none">, Advice>
     "The caller kept sending far above its limits and sits in the penalty box.",
     "Wait for `Retry-After`; if the body says `reauthenticationRequired`, sign in again afterwards.",
   ),
+  sign_in_due: advice(
+    "The penalty is over, but the person has not signed in since it began. A token that was merely refreshed does not help.",
+    "Send the person through sign-in with the `max_age` given and `prompt=login`, then come back with the new token.",
+  ),
   scope_lacking: advice(
     "The credential is good, but lacks a scope that the route demands; `scope` names it.",
     "Ask for a token with that scope, or stop.",

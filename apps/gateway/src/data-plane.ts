@@ -4,6 +4,7 @@ import type { OwnEndpoints } from "./accept/own-endpoints.ts";
 import type { SlowBodyWatch } from "./accept/slow-body-watch.ts";
 import type { AnswerContext } from "./forward/refusal-answer.ts";
 import { buildUpstreamHead } from "./forward/upstream-head.ts";
+import type { ThreadPenalties } from "./penalty/open-penalties.ts";
 import type { Identifiers } from "./record/identifiers.ts";
 import type { Log } from "./record/logger.ts";
 import type { Recorder } from "./record/recorder.ts";
@@ -25,6 +26,8 @@ export interface DataPlane {
   readonly slowBodies: SlowBodyWatch;
   readonly relay: RelayParts;
   readonly liveSessions: LiveSessions;
+  /** Undefined: nobody is ever boxed. */
+  readonly penalties?: ThreadPenalties | undefined;
   readonly recorder: Recorder;
   readonly identifiers: Identifiers;
   readonly answers: AnswerContext;

@@ -4,15 +4,17 @@ import { routeForMethod, type RouteTable } from "./route/route-table.ts";
 import type { Route } from "./route/route.ts";
 import { checkLevel } from "./identify/check-level.ts";
 import type { Identifier, Identity } from "./identify/identifier.ts";
+import { isProofDetail } from "./identify/proof-detail.ts";
 import { isFromForbiddenSite } from "./identify/other-sites.ts";
 import { CALL_KIND } from "./judge/call.ts";
 import { judgeCall } from "./judge/judge-call.ts";
 import { REASON, REASON_BY_CODE, type ReasonCode } from "./judge/reason.ts";
-import { refuseWith } from "./judge/refusal.ts";
+import { refuseWith, type Refusal } from "./judge/refusal.ts";
 import { beginPolicies } from "./judge/session.ts";
 import { VERDICT, type Verdict } from "./judge/verdict.ts";
 import type { Stage } from "./judge/policy.ts";
 import type { PenaltyGate } from "./penalty/penalty-gate.ts";
+import type { Strikes } from "./penalty/strikes.ts";
 import type { Revocations } from "./revocation/revocations.ts";
 import type { Visit } from "./visit.ts";
 
@@ -20,7 +22,8 @@ import type { Visit } from "./visit.ts";
  * The one order of judging, for requests and handshakes alike; messages walk its last steps in the relay.
  *
  * 1 shape, host, canonical path (`accept/`) · 2 route and method · 3 address limits · 4 other sites ·
- * 5 credential · 6 revocation · 7 penalty box · 8 scope and level · 9 the principal's limits · 10 body · then forward or relay.
+ * 5 credential · 6 revocation · 7 penalty box, then the duty to sign in again · 8 scope and level ·
+ * 9 the principal's limits · 10 body · then forward or relay.
  */
 export interface Road {
   /**
@@ -39,6 +42,7 @@ export function createRoad({
   clock,
   revocations,
   penalties,
+  strikes,
 }: {
   table: RouteTable;
   identifier: Identifier;
@@ -50,6 +54,7 @@ export function createRoad({
   revocations: Revocations;
   /** Undefined: nobody is ever boxed. */
   penalties?: PenaltyGate | undefined;
+  strikes?: Strikes | undefined;
 }): Road {
   return {
     walk(visit, oddities) {
@@ -57,7 +62,7 @@ export function createRoad({
       if (route === undefined) return verdictOf(visit);
       visit.enter(route);
       const verdict = chain(passStage(visit, route, "address"), () => identifyCaller(visit, route));
-      return penalties === undefined ? verdict : countRefusal(penalties, visit, verdict);
+      return strikes === undefined ? verdict : countRefusal(strikes, visit, verdict);
     },
   };
 
@@ -88,7 +93,9 @@ export function createRoad({
       refuse(visit, REASON.origin_refused);
       return verdictOf(visit);
     }
-    const identity = identifier.identify({ head, route, peer }, refusal, visit);
+    const isBoxed = route.config.auth !== "none" && penalties?.isAddressBoxed(peer) === true;
+    const mayVerify = isBoxed ? () => penalties.mayVerify(peer) : undefined;
+    const identity = identifier.identify({ head, route, peer, mayVerify }, refusal, visit);
     if (!(identity instanceof Promise)) return afterIdentity(visit, route, identity);
     const { epoch } = revocations;
     return identity.then((found) => {
@@ -109,17 +116,22 @@ export function createRoad({
     identity: Identity | undefined,
   ): Verdict | Promise<Verdict> {
     const { session, refusal } = visit;
-    if (identity === undefined || session === undefined) return verdictOf(visit);
+    if (identity === undefined || session === undefined) {
+      // An address box is for those who show nothing good: what they show is not looked at any further.
+      if (isStranger(refusal) && penalties?.isAddressBoxed(visit.peer) === true)
+        penalties.refuseAddress(visit.peer, refusal);
+      return verdictOf(visit);
+    }
     visit.identity = identity;
     session.principal = identity.principal;
     const { epoch } = revocations;
+    const penaltyEpoch = penalties?.epoch;
     if (revocations.refuses(identity.principal)) {
       refuse(visit, REASON.session_revoked);
       return verdictOf(visit);
     }
-    if (penalties?.refuses(identity.principal, visit.peer, refusal) === true)
-      return verdictOf(visit);
-    const penaltyEpoch = penalties?.epoch;
+    const caller = { principal: identity.principal, peer: visit.peer, route };
+    if (penalties?.refuses(caller, refusal) === true) return verdictOf(visit);
     if (!checkLevel({ route, principal: identity.principal, nowMs: clock.wallMs() }, refusal))
       return verdictOf(visit);
     return chain(passStage(visit, route, "principal"), () =>
@@ -131,9 +143,7 @@ export function createRoad({
             return verdictOf(visit);
           }
           const isStale = penalties !== undefined && penalties.epoch !== penaltyEpoch;
-          return isStale && penalties.refuses(identity.principal, visit.peer, refusal)
-            ? verdictOf(visit)
-            : admit(visit);
+          return isStale && penalties.refuses(caller, refusal) ? verdictOf(visit) : admit(visit);
         }),
       ),
     );
@@ -142,14 +152,14 @@ export function createRoad({
 
 /** What a limit refused may come to a strike. */
 function countRefusal(
-  penalties: PenaltyGate,
+  strikes: Strikes,
   visit: Visit,
   verdict: Verdict | Promise<Verdict>,
 ): Verdict | Promise<Verdict> {
-  if (verdict === VERDICT.throttle) penalties.refused(visit);
+  if (verdict === VERDICT.throttle) strikes.call(visit);
   if (!(verdict instanceof Promise)) return verdict;
   return verdict.then((waited) => {
-    if (waited === VERDICT.throttle) penalties.refused(visit);
+    if (waited === VERDICT.throttle) strikes.call(visit);
     return waited;
   });
 }
@@ -158,6 +168,12 @@ function admit(visit: Visit): Verdict {
   // The size of a chunked body is found out while it is forwarded, and may still refuse the call.
   if (visit.head.bodyBytes >= 0) visit.commit();
   return VERDICT.admit;
+}
+
+/** Whether a call shows nothing good. Who must only put a nonce into their proof has shown a good token. */
+function isStranger({ reason, detail }: Refusal): boolean {
+  if (reason === REASON.credential_missing) return true;
+  return reason === REASON.credential_invalid && !(isProofDetail(detail) && detail.nonce !== "");
 }
 
 /** Step 10, as far as it can be told from the head. */

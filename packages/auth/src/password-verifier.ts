@@ -33,12 +33,17 @@ export interface PasswordVerifier {
   readonly issuer: string;
   /**
    * Synchronous when the pair was found good within the last minute, is malformed, or is refused before hashing.
-   * @param text what stands behind `Basic` in the field
-   * @param network who tries, for the back-off: the address, or the IPv6 prefix
+   * @param request.text what stands behind `Basic` in the field
+   * @param request.network who tries, for the back-off: the address, or the IPv6 prefix
+   * @param request.mayVerify asked before a pair that is not remembered is checked; `busy` when it says no
    * @throws the signal's reason when it is aborted
    */
   verify(
-    request: { readonly text: string; readonly network: string },
+    request: {
+      readonly text: string;
+      readonly network: string;
+      readonly mayVerify?: (() => boolean) | undefined;
+    },
     signal: AbortSignal,
   ): Verification | Promise<Verification>;
   /**
@@ -108,7 +113,7 @@ export function createPasswordVerifier({
     issuer: users.current.issuer,
     rememberedUntilMs: (fingerprint) =>
       recall(fingerprint) === undefined ? 0 : (memory.get(fingerprint)?.untilMs ?? 0),
-    verify({ text, network }, signal) {
+    verify({ text, network, mayVerify }, signal) {
       const digest = digestOf(text);
       const remembered = recall(digest);
       if (remembered !== undefined) return remembered;
@@ -123,6 +128,7 @@ export function createPasswordVerifier({
       const waitMs = backOff.waitMs(pair);
       if (waitMs > 0) return { outcome: "backed-off", retryAfterMs: waitMs };
 
+      if (mayVerify?.() === false) return { outcome: "busy", retryAfterMs: BUSY_RETRY_AFTER_MS };
       const flight = pool.run(() => check(credentials, digest, pair));
       if (flight === undefined) return { outcome: "busy", retryAfterMs: BUSY_RETRY_AFTER_MS };
       backOff.charge(pair);

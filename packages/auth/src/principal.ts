@@ -10,6 +10,11 @@ export interface Principal {
   readonly acr: string;
   /** When the person last authenticated, seconds since the epoch; 0 when unknown, which satisfies no freshness rule. */
   readonly authTimeSeconds: number;
+  /**
+   * When our own browser session with the person began, seconds since the epoch; absent where there is none. Where a
+   * provider does not say when somebody signed in, a session that began later is the sign that they did.
+   */
+  readonly sessionCreatedSeconds?: number;
   /** When the credential itself was issued, its `iat`, seconds since the epoch; 0 when unknown, as with passwords. */
   readonly issuedAtSeconds: number;
   /** The provider's `sid`; empty when it has none. */

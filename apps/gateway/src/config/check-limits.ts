@@ -35,7 +35,9 @@ export function checkLimits(config: Draft<GatewayConfig>, findings: Findings): v
     }
     for (const [position, limit] of (route.websocket?.limits ?? []).entries()) {
       const at = [...path, "websocket", "limits", position];
-      if (limit) checkSocketLimit(limit, { websocket: route.websocket ?? {}, path: at, findings });
+      if (!limit) continue;
+      checkSocketLimit(limit, { websocket: route.websocket ?? {}, path: at, findings });
+      checkPenalise(limit, { config, route, path: at, findings });
     }
     checkNames(everywhere, [...own, ...ofMessages], findings);
   }
@@ -185,6 +187,42 @@ function checkSocketLimit(
       `is "delay", but waiting for room can take ${Math.ceil(longest)} ms and \`maxDelayMs\` is ${maxDelayMs}: the socket is closed then`,
     );
   }
+}
+
+/** Who is boxed at once must be the one who alone used the limit up. */
+function checkPenalise(
+  limit: SocketLimitDraft,
+  { config, route, path, findings }: RouteLimitCheck & { readonly config: Draft<GatewayConfig> },
+): void {
+  if (limit.exceed !== "penalise") return;
+  const at = [...path, "exceed"];
+  const others = ["delay", "drop", "close"];
+  if (config.penalty === undefined) {
+    findings.mistake(at, 'is "penalise", but there is no `penalty`; `penalty: {}` is one', others);
+  }
+  if (limit.strikes === false) {
+    findings.mistake([...path, "strikes"], 'is false, but `exceed` is "penalise"', ["true"]);
+  }
+  if (limit.from === "upstream") {
+    findings.mistake(
+      at,
+      'is "penalise", but nobody is penalised for what the service sends',
+      others,
+    );
+  }
+  const isOwn = keyParts(limit.per).some(
+    (part) =>
+      part === "user" ||
+      part === "session" ||
+      part === "connection" ||
+      (part === "address" && route.auth === "none"),
+  );
+  if (limit.per === undefined || isOwn) return;
+  findings.mistake(
+    at,
+    'is "penalise", but the limit may be used up by others than the one who would be penalised; count `per: "user"` or `per: "connection"`',
+    others,
+  );
 }
 
 /** The largest cost that can ever be admitted. */

@@ -244,6 +244,45 @@ describe("sockets", () => {
     );
     only(ofRoutes(route({ websocket: {} })), "routes[0].websocket? ", /as many sockets/);
   });
+
+  test("penalise only who alone used a limit up, where there is a penalty", () => {
+    const found = (limit: Json, config: Json = { penalty: {} }, auth: Json = { by: ["staff"] }) =>
+      findings({
+        identity: { staff },
+        routes: [
+          route({
+            auth,
+            limits: [bucket()],
+            websocket: { limits: [bucket({ exceed: "penalise", ...limit })] },
+          }),
+        ],
+        ...config,
+      });
+    const at = "routes[0].websocket.limits[0].";
+    for (const per of ["connection", "user", "session", ["user", "route"]])
+      assert.deepEqual(found({ per }), []);
+    for (const per of ["route", "client", "address", ["address", "route"]])
+      only(found({ per }), `${at}exceed: `, /used up by others/);
+    only(found({ per: () => "" }), `${at}exceed: `, /used up by others/);
+    only(found({ per: "user" }, {}), `${at}exceed: `, /there is no `penalty`/);
+    only(found({ per: "user", strikes: false }), `${at}strikes: `, /is false/);
+    only(found({ per: "user", from: "upstream" }), `${at}exceed: `, /what the service sends/);
+  });
+});
+
+describe("limits by combination", () => {
+  test("hold everywhere when they count addresses and routes, and name nothing twice", () => {
+    const everywhere = (per: unknown): string[] =>
+      findings({ limits: [bucket({ per })], routes: [route({})] });
+    assert.deepEqual(everywhere(["address", "route"]), []);
+    assert.deepEqual(
+      everywhere(() => ""),
+      [],
+    );
+    only(everywhere(["user", "route"]), "limits[0].per: ", /is "user"/);
+    only(everywhere(["route", "route"]), "limits[0].per: ", /twice/);
+    only(everywhere("usr"), "limits[0].per: ", /did you mean "user"/);
+  });
 });
 
 test("what no route uses is doubtful", () => {

@@ -60,6 +60,7 @@ test("the helpers write what the schema reads, in limits of requests and of mess
     cost: "request",
     name: "user-100-per-60s-burst-100",
     shadow: false,
+    strikes: true,
     store: "local",
     whenStoreLost: "deny",
   });

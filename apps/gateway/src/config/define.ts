@@ -53,6 +53,8 @@ interface LimitOptions<Unit extends Cost> {
   readonly name?: string;
   /** Decide and count, never refuse. */
   readonly shadow?: boolean;
+  /** Whether going on over it leads to the penalty box; default true. */
+  readonly strikes?: boolean;
 }
 
 /** Limits on requests may be kept together with other gateways, in the `limitStore`. */

@@ -28,6 +28,13 @@ const shadow = z
     "Shadow mode: decide and count, never refuse. `tidegate limits suggest` then proposes numbers from what was asked for.",
   );
 
+const strikes = z
+  .boolean()
+  .default(true)
+  .describe(
+    "Whether who goes on over it is put into the penalty box, where there is one (`penalty`) and the limit is the caller's own. `false` for messages that others can provoke, such as answers and acknowledgements.",
+  );
+
 export const bucketFields = {
   kind: z
     .literal("bucket")
@@ -36,6 +43,7 @@ export const bucketFields = {
   burst: amount.describe("How much may come at once."),
   name: limitNameSchema,
   shadow,
+  strikes,
 };
 
 export const windowFields = {
@@ -46,6 +54,7 @@ export const windowFields = {
   seconds: span.describe("Length of the window."),
   name: limitNameSchema,
   shadow,
+  strikes,
 };
 
 const quotaFields = {
@@ -63,6 +72,7 @@ const quotaFields = {
     .describe("Whose calendar: an IANA time zone."),
   name: limitNameSchema,
   shadow,
+  strikes,
 };
 
 const concurrencyFields = {
@@ -72,6 +82,7 @@ const concurrencyFields = {
   limit: z.int().min(1).max(16_777_215).describe("How many may be open at once."),
   name: limitNameSchema,
   shadow,
+  strikes,
 };
 
 function isTimeZone(text: string): boolean {

@@ -21,10 +21,10 @@ const socketLimitFields = {
     .default("message")
     .describe("What is counted: messages, or payload bytes."),
   exceed: z
-    .enum(["delay", "drop", "close"])
+    .enum(["delay", "drop", "close", "penalise"])
     .default("close")
     .describe(
-      "What happens to a message over the limit: stop reading until it may pass, leave it out, or end the socket with 4429.",
+      "What happens to a message over the limit: stop reading until it may pass, leave it out, end the socket with 4429, or put the caller into the penalty box at once, which ends all their sockets.",
     ),
 };
 

@@ -142,7 +142,7 @@ export const configSchema = z.strictObject({
     })
     .optional()
     .describe(
-      "The penalty box: who goes on over a limit of their own (more than 3 × the limit and 30 refusals within its window) is refused everywhere for 30 s, and twice as long each time until an hour; one strike is forgotten per hour. Survives a restart. Default: nobody is boxed. `{}` switches it on.",
+      "The penalty box: who goes on over a limit of their own (more than 3 × the limit and 30 refusals within its window) is refused everywhere for 30 s, and twice as long each time until an hour, loses every open socket, and, with a token, must sign in again afterwards; one strike is forgotten per hour. Survives a restart. Default: nobody is boxed. `{}` switches it on.",
     ),
   revocation: z
     .strictObject({

@@ -118,6 +118,8 @@ function refuse({ answers }: DataPlane, answer: AnswerWriter, visit: Visit): num
 function record(plane: DataPlane, visit: Visit, result: ForwardResult): void {
   const { outcome } = result;
   if (outcome === "refused") {
+    // A body of unknown length was over a limit of bytes while it was forwarded.
+    plane.penalties?.strikes.call(visit);
     visit.finish("refused-later");
     recordRefused(plane, visit, result);
   } else {

@@ -107,6 +107,7 @@ function bearerError({ reason, detail }: Pick<Refusal, "reason" | "detail">): st
         scope: isScopeDetail(detail) ? detail.scopes.join(" ") : "",
       });
     case REASON.level_lacking:
+    case REASON.sign_in_due:
       return levelError(isLevelDetail(detail) ? detail : NO_DETAIL);
     default:
       return undefined;

@@ -22,7 +22,16 @@ export interface Identifier {
    *   caller's `signal` (made when it is first read): when the client leaves, what can be stopped is stopped.
    */
   identify(
-    request: { readonly head: RequestHead; readonly route: Route; readonly peer: Peer },
+    request: {
+      readonly head: RequestHead;
+      readonly route: Route;
+      readonly peer: Peer;
+      /**
+       * Asked before a credential that is not remembered is checked, where checking costs something; `identity_busy` when
+       * it says no. Undefined: always.
+       */
+      readonly mayVerify?: (() => boolean) | undefined;
+    },
     refusal: Refusal,
     caller: { readonly signal: AbortSignal },
   ): Identity | undefined | Promise<Identity | undefined>;

@@ -19,8 +19,8 @@ export function passwordCredentials(
   const verifiersOf = verifiersOfRoute(passwords);
   return {
     name: "basic",
-    identify({ head, route, peer: { network } }, refusal, caller) {
-      const request = { text: credentialText(head.authorization ?? ""), network };
+    identify({ head, route, peer: { network }, mayVerify }, refusal, caller) {
+      const request = { text: credentialText(head.authorization ?? ""), network, mayVerify };
       return askVerifiers({
         verifiers: verifiersOf(route.config),
         check: (verifier) => verifier.verify(request, caller.signal),

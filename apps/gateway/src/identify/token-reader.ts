@@ -8,9 +8,10 @@ import {
 } from "@tidegate/auth";
 import type { RouteConfig } from "../config/schema.ts";
 import type { Peer } from "../judge/call.ts";
+import { REASON } from "../judge/reason.ts";
 import { issuerUnsupported } from "../record/events.ts";
 import type { Log } from "../record/logger.ts";
-import { askVerifiers, refuseCredential } from "./ask-verifiers.ts";
+import { askVerifiers, refuse, refuseCredential } from "./ask-verifiers.ts";
 import type { AnswerMeans, CredentialRequest } from "./credential-kind.ts";
 import type { TokenIssuer } from "./open-issuer.ts";
 import { credentialText } from "./presented-credential.ts";
@@ -46,7 +47,7 @@ export function createTokenReader(
   const warned = new Set<TokenIssuer>();
 
   return {
-    read({ head, route, peer }, means) {
+    read({ head, route, peer, mayVerify }, means) {
       const { config } = route;
       const mine = issuersOf(config);
       const authorization = head.authorization ?? "";
@@ -69,6 +70,7 @@ export function createTokenReader(
       const candidates = mine.filter((issuer) => mayBeOf(issuer, text, parts));
       if (candidates.length === 0)
         return refuseCredential(parts === undefined ? "shape" : "issuer", { ...means, log });
+      if (mayVerify?.() === false) return refuse(means.refusal, REASON.identity_busy);
       const { signal } = means.caller;
       let asked: TokenIssuer | undefined;
       const answer = askVerifiers({

@@ -35,6 +35,8 @@ export interface LimitUse {
   readonly slot: number;
   /** What happens to a message that this limit refuses. */
   readonly exceed: SocketAction;
+  /** Whether going on over it can lead to the penalty box. */
+  readonly strikes: boolean;
 }
 
 /** `Refusal.detail` of the reasons `limit_exceeded` and `cost_impossible`. Valid until the next call. */
@@ -284,8 +286,8 @@ export function socketActionOf(refusal: Refusal): SocketAction {
   let action: SocketAction = "delay";
   for (let at = 0; at < report.violatedCount; at++) {
     const { exceed } = uses[report.violated[at] as number] as LimitUse;
-    if (exceed === "close") return "close";
-    if (exceed === "drop") action = "drop";
+    if (exceed === "penalise") return exceed;
+    if (exceed === "close" || (exceed === "drop" && action === "delay")) action = exceed;
   }
   return action;
 }

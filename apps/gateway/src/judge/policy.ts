@@ -7,8 +7,11 @@ import type { PENDING, Verdict } from "./verdict.ts";
 export const STAGES = ["address", "identity", "principal", "body", "capacity"] as const;
 export type Stage = (typeof STAGES)[number];
 
-/** What happens to a message that a limit refuses: it waits, it is left out, or the socket ends. */
-export type SocketAction = "delay" | "drop" | "close";
+/**
+ * What happens to a message that a limit refuses: it waits, it is left out, the socket ends, or it ends and its caller is
+ * put into the penalty box at once.
+ */
+export type SocketAction = "delay" | "drop" | "close" | "penalise";
 
 /**
  * How an admitted call ended, told to every policy that admitted it.

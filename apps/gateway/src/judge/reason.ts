@@ -120,6 +120,14 @@ export const REASONS = {
     closeWord: "penalty",
   }),
 
+  sign_in_due: kind(
+    "reauthentication-required",
+    challenge,
+    401,
+    "Sign in again after the penalty",
+    credential,
+  ),
+
   // 8. scope and level
   scope_lacking: kind("insufficient-scope", forbid, 403, "The credential lacks a scope", forbidden),
   level_lacking: kind(

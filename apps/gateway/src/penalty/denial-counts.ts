@@ -10,7 +10,9 @@ export class DenialCounts {
   readonly #limiter: Limiter;
   readonly #indexes: readonly number[];
   readonly #handles = new Int32Array(1);
-  readonly #costs = new Int32Array([1]);
+  readonly #costs = new Int32Array(1);
+  /** What a refusal counts at most, by limit: so that no few of them are a strike, however large. */
+  readonly #mostBytes: readonly number[];
   readonly #report = createLimitReport();
 
   /**
@@ -19,6 +21,9 @@ export class DenialCounts {
    */
   constructor(limits: readonly LimitDefinition[], limiter: Limiter) {
     this.#limiter = limiter;
+    this.#mostBytes = limits.map((limit) =>
+      Math.max(1, Math.floor((REFUSALS_PER_UNIT * windowOf(limit).capacity) / FEWEST_REFUSALS)),
+    );
     let index = 0;
     this.#indexes = limits.map((limit) => (toDenialDefinition(limit) === undefined ? -1 : index++));
   }
@@ -27,10 +32,17 @@ export class DenialCounts {
    * One more refusal. @returns whether it is one too many
    * @param limitIndex position in `limits`
    * @param caller who was refused, and since when it is counted
+   * @param refusal.bytes what was refused by a limit that counts bytes; then those are counted, and still more than 30
+   *   refusals are a strike and no fewer
    */
-  add(limitIndex: number, caller: string, nowMs: number): boolean {
+  add(
+    limitIndex: number,
+    caller: string,
+    { nowMs, bytes = 1 }: { readonly nowMs: number; readonly bytes?: number },
+  ): boolean {
     const index = this.#indexes[limitIndex] ?? -1;
     if (index < 0) return false;
+    this.#costs[0] = Math.max(1, Math.min(bytes, this.#mostBytes[limitIndex] ?? 1));
     const limiter = this.#limiter;
     const handle = limiter.intern(index, caller);
     this.#handles[0] = handle;

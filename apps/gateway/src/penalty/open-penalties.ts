@@ -16,14 +16,19 @@ import type { Readiness } from "../admin/readiness.ts";
 import type { GatewayConfig } from "../config/schema.ts";
 import { penaltyBegan, penaltyFailed } from "../record/events.ts";
 import type { Log } from "../record/logger.ts";
+import { LIVE_KINDS, STRIKE_OUTCOMES, type Metrics } from "../record/metrics.ts";
+import type { LiveKind } from "../session/live-session.ts";
 import { limitDefinitionsOf } from "../route/compile-routes.ts";
 import { DenialCounts, denialDefinitionsOf } from "./denial-counts.ts";
+import { CallerNames } from "./caller-names.ts";
 import { PenaltyGate } from "./penalty-gate.ts";
 import type { PenaltyEntry, PenaltyStore } from "./penalty-store.ts";
 import { RedisPenalties } from "./penalty-store-redis.ts";
 import { EmbeddedPenalties } from "./penalty-store-embedded.ts";
 import { answerPenalties, RemotePenalties } from "./penalty-store-remote.ts";
 import type { PenaltyMemory } from "./penalty-table.ts";
+import { penaltyTeller } from "./tell-penalties.ts";
+import { Strikes, type StrikeOutcome } from "./strikes.ts";
 import type { DataThreads, MainThread } from "../worker/data-threads.ts";
 
 /** What a worker needs of the penalties; can be sent to it. */
@@ -38,11 +43,21 @@ export interface Penalties extends AsyncDisposable {
   /** Whether penalties given elsewhere are known here; nothing where there is no elsewhere. */
   readiness(): readonly Readiness[];
   /** For a data plane on this thread. */
-  gate(): PenaltyGate;
+  open(metrics: Metrics): ThreadPenalties;
   /** For the next life of a worker. @param worker position from 0 */
   begin(worker: number): PenaltyInit;
   /** The life is over: what its thread still locks comes free. */
   end(init: PenaltyInit): void;
+}
+
+/** One thread's side. */
+export interface ThreadPenalties {
+  /** Refuses who is boxed. */
+  readonly gate: PenaltyGate;
+  /** Boxes who goes on over limits. */
+  readonly strikes: Strikes;
+  /** Counts what was ended because its caller was boxed. */
+  ended(kind: LiveKind): void;
 }
 
 interface Means {
@@ -65,6 +80,7 @@ export async function openPenalties(
     clock,
     random,
     maxPenalties: maxCallers,
+    onShown: penaltyTeller(means.dataThreads.tell, clock),
     onPenalty: (entry: PenaltyEntry) => penaltyBegan(log, entry),
     onFailure: (error: Error) => penaltyFailed(log, { error }),
   };
@@ -85,7 +101,8 @@ export async function openPenalties(
         : "Redis does not answer: penalties of other nodes are not known";
       return [{ name: "penalties", isReady: isCurrent, detail }];
     },
-    gate: () => createGate(means, store, () => createLimiter({ definitions, random })),
+    open: (metrics) =>
+      openOnThread({ ...means, metrics }, store, () => createLimiter({ definitions, random })),
     begin(worker) {
       memory ??= createLimiterMemory({
         definitions,
@@ -103,23 +120,38 @@ export async function openPenalties(
   };
 }
 
-/** A worker's gate over what the main thread sent. */
+/** A worker's side, over what the main thread sent. */
 export function joinPenalties(
-  means: Means & { readonly init: PenaltyInit; readonly main: MainThread },
-): PenaltyGate {
+  means: Means & {
+    readonly init: PenaltyInit;
+    readonly main: MainThread;
+    readonly metrics: Metrics;
+  },
+): ThreadPenalties {
   const { init, main, clock } = means;
   const store = new RemotePenalties(init.memory, main, clock);
-  return createGate(means, store, () => attachLimiter(init.denials));
+  return openOnThread(means, store, () => attachLimiter(init.denials));
 }
 
-function createGate(
-  { config, log, clock }: Means,
+function openOnThread(
+  { config, log, clock, metrics }: Means & { readonly metrics: Metrics },
   store: PenaltyStore,
   openLimiter: () => Limiter,
-): PenaltyGate {
+): ThreadPenalties {
   const limits: readonly LimitDefinition[] = limitDefinitionsOf(config);
   const denials = new DenialCounts(limits, openLimiter());
-  const failed = (error: unknown): void =>
-    penaltyFailed(log, { error: error instanceof Error ? error : new Error(String(error)) });
-  return new PenaltyGate({ store, denials, clock, failed });
+  const names = new CallerNames(store);
+  const counters = metrics.penaltyCounters();
+  const struck = (outcome: StrikeOutcome, error?: unknown): void => {
+    counters[STRIKE_OUTCOMES.indexOf(outcome)]! += 1;
+    if (outcome === "failed")
+      penaltyFailed(log, { error: error instanceof Error ? error : new Error(String(error)) });
+  };
+  return {
+    gate: new PenaltyGate({ store, names, clock }),
+    strikes: new Strikes({ store, names, denials, clock, struck }),
+    ended(kind) {
+      counters[STRIKE_OUTCOMES.length + LIVE_KINDS.indexOf(kind)]! += 1;
+    },
+  };
 }

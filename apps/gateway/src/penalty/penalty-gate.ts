@@ -1,16 +1,16 @@
-import type { Principal } from "@tidegate/auth";
+import { ANONYMOUS, type Principal } from "@tidegate/auth";
 import type { Clock } from "@tidegate/clock";
-import { CALL_KIND, type Peer } from "../judge/call.ts";
-import { isOwnLimit } from "../judge/limit-key.ts";
-import type { LimitDetail } from "../judge/limit-policy.ts";
+import { checkLevel, type LevelDetail, type ScopeDetail } from "../identify/check-level.ts";
+import type { Peer } from "../judge/call.ts";
 import { REASON } from "../judge/reason.ts";
-import { refuseWith, type Refusal } from "../judge/refusal.ts";
-import type { Visit } from "../visit.ts";
-import { kindOfCredential } from "../identify/presented-credential.ts";
-import type { DenialCounts } from "./denial-counts.ts";
-import { penaltyKeyOf, type PenaltyKey } from "./penalty-key.ts";
+import { createRefusal, refuseWith, type Refusal } from "../judge/refusal.ts";
+import type { Route } from "../route/route.ts";
+import type { SessionEnding } from "../session/live-session.ts";
+import type { CallerNames } from "./caller-names.ts";
 import { LONGEST_PENALTY_MS } from "./penalty-rules.ts";
-import { createPenaltyView, type PenaltyName, type PenaltyStore } from "./penalty-store.ts";
+import { createPenaltyView, type PenaltyStore } from "./penalty-store.ts";
+import { isSignInDue, oldestSignInSeconds } from "./sign-in-duty.ts";
+import { VerificationBudget } from "./verification-budget.ts";
 
 /** `Refusal.detail` of the reason `penalised`. */
 export interface PenaltyDetail {
@@ -19,29 +19,29 @@ export interface PenaltyDetail {
   readonly reauthenticationRequired: boolean;
 }
 
-/** How the penalty box stands on the road: refuses who is in it, and puts in who goes on over a limit. One per thread. */
+/** What a boxed caller is told. */
+interface Boxed extends PenaltyDetail {
+  readonly retryAfterMs: number;
+}
+
+/** How the penalty box stands on the road: it refuses who is in it, and who has not signed in since. One per thread. */
 export class PenaltyGate {
   readonly #store: PenaltyStore;
-  readonly #denials: DenialCounts;
+  readonly #names: CallerNames;
   readonly #clock: Clock;
-  readonly #failed: (error: unknown) => void;
   readonly #view = createPenaltyView();
-  // Principals and peers are made once per token and connection; with them their names go.
-  readonly #names = new WeakMap<Principal | Peer, Named>();
-  /** Strikes on their way to the store. Further ones wait for the next refusal: who strikes so often has many. */
-  readonly #striking = new Set<string>();
+  readonly #budget: VerificationBudget;
+  readonly #own = createRefusal();
 
   constructor(options: {
     readonly store: PenaltyStore;
-    readonly denials: DenialCounts;
+    readonly names: CallerNames;
     readonly clock: Clock;
-    /** Told when a strike could not be made durable or shared. */
-    readonly failed: (error: unknown) => void;
   }) {
     this.#store = options.store;
-    this.#denials = options.denials;
+    this.#names = options.names;
     this.#clock = options.clock;
-    this.#failed = options.failed;
+    this.#budget = new VerificationBudget(options.clock);
   }
 
   /** As that of the store: who waited since asks again. */
@@ -49,71 +49,91 @@ export class PenaltyGate {
     return this.#store.epoch;
   }
 
-  /** Step 7 of the road. @returns whether the caller is boxed; `refusal` says so then */
-  refuses(principal: Principal, peer: Peer, refusal: Refusal): boolean {
+  /** Step 7 of the road: the box, then the duty to sign in again. @returns whether `refusal` was filled */
+  refuses(
+    {
+      principal,
+      peer,
+      route,
+    }: { readonly principal: Principal; readonly peer: Peer; readonly route: Route },
+    refusal: Refusal,
+  ): boolean {
     if (this.#store.isEmpty) return false;
-    const { name, key } = this.#name(principal, peer);
-    if (!this.#store.isBoxed(name)) return false;
+    const { name, key } = this.#names.of(principal, peer);
+    if (this.#store.isBoxed(name)) {
+      refuseBoxed(refusal, this.#describe(principal, peer));
+      return true;
+    }
+    if (key.kind !== "person") return false;
     const view = this.#view;
     this.#store.look(name, view);
-    const detail: PenaltyDetail = {
-      strikes: view.strikes,
-      reauthenticationRequired: key.kind === "person",
-    };
-    // Who is suspended is told to come back in an hour: nobody knows when an operator looks.
-    const retryAfterMs = Math.min(view.retryAfterMs, LONGEST_PENALTY_MS);
-    refuseWith(refusal, REASON.penalised, { retryAfterMs, detail });
+    if (!isSignInDue(principal, view.reauthenticateAfterMs)) return false;
+    this.#refuseSignIn({ principal, route, penaltyMs: view.reauthenticateAfterMs }, refusal);
     return true;
   }
 
-  /** The limits of `visit.refusal` refused a request: counts that for who was refused, if it is theirs to answer for. */
-  refused(visit: Visit): void {
-    const { refusal, route, peer, kind, session } = visit;
-    // Stock clients of sockets reconnect in a loop whatever they are told: that is no attack.
-    if (kind !== CALL_KIND.request || refusal.reason !== REASON.limit_exceeded) return;
-    if (route === undefined || session === undefined) return;
-    const { policy, uses, report } = refusal.detail as LimitDetail;
-    const isEarly = policy.stage === "address";
-    // Before identification nobody has proved anything; with a credential it is not known yet whether they can.
-    if (isEarly && route.config.auth !== "none" && kindOfCredential(visit.head) !== "none") return;
-    // Shared budgets (route, connection) are used up by others too, and bytes are not counted in calls.
-    const { key, name } = this.#name(session.principal, peer);
-    this.#store.look(name, this.#view);
-    const caller = `${this.#view.generation} ${key.narrow}`;
-    for (let at = 0; at < report.violatedCount; at++) {
-      const use = uses[report.violated[at] as number];
-      if (use === undefined || use.cost === "byte") continue;
-      if (!isOwnLimit(use.key, session.principal, { isSocket: false })) continue;
-      if (this.#denials.add(use.limitIndex, caller, this.#clock.monotonicMs()))
-        this.#strike(key, use.name);
-    }
+  /** Why what was admitted earlier may not go on; undefined: it may. */
+  endingOf(principal: Principal, peer: Peer): SessionEnding | undefined {
+    if (this.#store.isEmpty) return undefined;
+    const { name } = this.#names.of(principal, peer);
+    if (!this.#store.isBoxed(name)) return undefined;
+    const { strikes, retryAfterMs, reauthenticationRequired } = this.#describe(principal, peer);
+    return { kind: "penalised", strikes, retryAfterMs, reauthenticate: reauthenticationRequired };
   }
 
-  #strike(key: PenaltyKey, reason: string): void {
-    const { narrow } = key;
-    if (this.#striking.has(narrow) || this.#striking.size >= MOST_STRIKING) return;
-    this.#striking.add(narrow);
-    this.#store
-      .strike(key, reason)
-      .catch(this.#failed)
-      .finally(() => this.#striking.delete(narrow));
+  /**
+   * Whether the address is boxed, so that who shows nothing good is refused with it. Who does show something good is
+   * not the address.
+   */
+  isAddressBoxed(peer: Peer): boolean {
+    return !this.#store.isEmpty && this.#store.isBoxed(this.#names.of(ANONYMOUS, peer).name);
   }
 
-  #name(principal: Principal, peer: Peer): Named {
-    const who = principal.kind === "anonymous" ? peer : principal;
-    let named = this.#names.get(who);
-    if (named === undefined) {
-      const key = penaltyKeyOf(principal, peer.network);
-      named = { key, name: this.#store.name(key) };
-      this.#names.set(who, named);
-    }
-    return named;
+  /** Whether one more credential that nobody remembers may be checked for a boxed address. */
+  mayVerify(peer: Peer): boolean {
+    return this.#budget.take(peer.network);
+  }
+
+  /** Refuses a call without a good credential from a boxed address. */
+  refuseAddress(peer: Peer, refusal: Refusal): void {
+    refuseBoxed(refusal, this.#describe(ANONYMOUS, peer));
+  }
+
+  #describe(principal: Principal, peer: Peer): Boxed {
+    const { name, key } = this.#names.of(principal, peer);
+    const view = this.#view;
+    this.#store.look(name, view);
+    return {
+      strikes: view.strikes,
+      reauthenticationRequired: key.kind === "person",
+      // Who is suspended is told to come back in an hour: nobody knows when an operator looks.
+      retryAfterMs: Math.min(view.retryAfterMs, LONGEST_PENALTY_MS),
+    };
+  }
+
+  /** The challenge of RFC 9470, with what else the route asks for: one round trip brings all. */
+  #refuseSignIn(
+    { principal, route, penaltyMs }: { principal: Principal; route: Route; penaltyMs: number },
+    refusal: Refusal,
+  ): void {
+    const nowMs = this.#clock.wallMs();
+    const own = this.#own;
+    const lacks = !checkLevel({ route, principal, nowMs }, own);
+    const level =
+      lacks && own.reason === REASON.level_lacking ? (own.detail as LevelDetail) : undefined;
+    const scope = lacks ? (own.detail as ScopeDetail | LevelDetail) : undefined;
+    const oldest = oldestSignInSeconds(penaltyMs, nowMs);
+    const detail: LevelDetail = {
+      acr: level?.acr ?? [],
+      maxAgeSeconds: Math.min(oldest, level?.maxAgeSeconds ?? oldest),
+      scopes: scope?.scopes ?? [],
+    };
+    refuseWith(refusal, REASON.sign_in_due, { detail });
   }
 }
 
-interface Named {
-  readonly key: PenaltyKey;
-  readonly name: PenaltyName;
+function refuseBoxed(refusal: Refusal, boxed: Boxed): void {
+  const { strikes, reauthenticationRequired, retryAfterMs } = boxed;
+  const detail: PenaltyDetail = { strikes, reauthenticationRequired };
+  refuseWith(refusal, REASON.penalised, { retryAfterMs, detail });
 }
-
-const MOST_STRIKING = 1_024;

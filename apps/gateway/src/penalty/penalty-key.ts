@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { Principal } from "@tidegate/auth";
+import { BASIC_ACR, type Principal } from "@tidegate/auth";
 
 /**
  * Who is penalised: what the caller proved, never what a request merely names. So nobody can be boxed by somebody
@@ -21,9 +21,17 @@ export type PenaltyKind = "person" | "key" | "client" | "address";
 
 /** @param network what address limits are keyed by: an IPv4 address, or the /64 of an IPv6 address */
 export function penaltyKeyOf(principal: Principal, network: string): PenaltyKey {
-  const { kind, issuer, subject, client, tokenId } = principal;
+  const { kind, issuer, subject, client, tokenId, acr } = principal;
   switch (kind) {
     case "person":
+      // A password is shown with every call: there is no signing in again. It is held like a key, and by what holds its
+      // person.
+      if (acr === BASIC_ACR)
+        return {
+          kind: "key",
+          narrow: keyText("password", issuer, subject),
+          wide: keyText(kind, issuer, subject),
+        };
       return {
         kind,
         narrow: keyText(kind, issuer, subject, client),

@@ -19,6 +19,8 @@ export interface EmbeddedPenaltyOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly maxPenalties?: number;
+  /** Told whenever somebody is boxed, as soon as every thread of this node can see it. */
+  readonly onShown?: () => void;
   /** Told of each new penalty, once it is written down. */
   readonly onPenalty?: (entry: PenaltyEntry) => void;
   /** Told when what is forgotten could not be removed from the file; nothing else depends on it. */
@@ -59,7 +61,7 @@ export class EmbeddedPenalties extends PenaltyTable implements PenaltyStore, Dis
     this.#onPenalty = options.onPenalty;
     this.#onFailure = options.onFailure;
     this.#ledger = new PenaltyLedger(maxPenalties);
-    this.#writer = new PenaltyTableWriter(this.memory);
+    this.#writer = new PenaltyTableWriter(this.memory, options.onShown);
     for (const { key, penalty } of rows) {
       const restored = notInTheFuture(penalty, clock.wallMs());
       this.#ledger.restore(key, restored);

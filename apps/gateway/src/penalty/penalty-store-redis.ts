@@ -35,6 +35,8 @@ export interface RedisPenaltyOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly maxPenalties?: number;
+  /** Told whenever somebody is boxed, as soon as every thread of this node can see it. */
+  readonly onShown?: () => void;
   /** Told of each new penalty that this node gave. */
   readonly onPenalty?: (entry: PenaltyEntry) => void;
   /** Told once per loss of the server, and when news could not be read. */
@@ -107,7 +109,7 @@ export class RedisPenalties extends PenaltyTable implements PenaltyStore, AsyncD
     this.#lifeKey = key("life");
     this.#most = PenaltyLedger.shares(most).map(String) as [string, string, string];
     this.#ledger = new PenaltyLedger(most * LOCAL_ROOM);
-    this.#writer = new PenaltyTableWriter(this.memory);
+    this.#writer = new PenaltyTableWriter(this.memory, options.onShown);
     this.#heardMs = clock.monotonicMs();
     const jitter = (): number => random.unit();
     const connection = { url, jitter, mostCommandsUnderWay: MOST_COMMANDS_UNDER_WAY };

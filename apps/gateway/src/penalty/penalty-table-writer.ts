@@ -24,8 +24,11 @@ export class PenaltyTableWriter {
   readonly #baseMs: number;
   readonly #secret: Uint8Array;
   readonly #mask: number;
+  readonly #shown: (() => void) | undefined;
 
-  constructor({ buffer, secret }: PenaltyMemory) {
+  /** @param shown told after each penalty that was shown */
+  constructor({ buffer, secret }: PenaltyMemory, shown?: () => void) {
+    this.#shown = shown;
     this.#words = new Int32Array(buffer);
     this.#baseMs = new Float64Array(buffer)[BASE] as number;
     this.#secret = secret;
@@ -48,6 +51,7 @@ export class PenaltyTableWriter {
     Atomics.store(words, at + UNTIL, this.#ticks(untilMs));
     this.#claim(at, key);
     Atomics.store(words, EPOCH, epoch);
+    this.#shown?.();
     return true;
   }
 

@@ -160,6 +160,14 @@ export function penaltyBegan(log: Log, { key, strikes, reason, untilMs }: Penalt
   log.event("warn", "penalty.began", { caller: key, strikes, limit: reason, untilMs });
 }
 
+/** What was open of callers who were boxed ended on this worker: sockets, and answers that took their time. */
+export function penaltyEnforced(
+  log: Log,
+  fields: { readonly worker: number; readonly ended: number },
+): void {
+  log.event("info", "penalty.enforced", fields);
+}
+
 /** A penalty could not be written down or shared; it holds until this process or worker ends. */
 export function penaltyFailed(log: Log, fields: { readonly error: Error }): void {
   log.event("error", "penalty.failed", fields);

@@ -1,6 +1,6 @@
 /** A block of counters of one thread: what they count, and the memory they are in. */
 export interface MetricBlock {
-  readonly kind: "route" | "messages" | "limits" | "limit-store";
+  readonly kind: "route" | "messages" | "limits" | "limit-store" | "penalties";
   readonly routeId: string;
   /** The upstream's name; empty where there is none. */
   readonly upstream: string;

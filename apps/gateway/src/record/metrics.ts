@@ -1,6 +1,7 @@
 import { CALL_KIND, type Towards } from "../judge/call.ts";
 import { VERDICT, VERDICT_NAMES } from "../judge/verdict.ts";
 import type { Route } from "../route/route.ts";
+import type { LiveKind } from "../session/live-session.ts";
 import { ADDED_BOUNDS_MS, DURATION_BOUNDS_MS, observe } from "./histogram.ts";
 import { createMetricMemory, type MetricBlock } from "./metric-memory.ts";
 import type { RequestRecord, SocketRecord } from "./recorder.ts";
@@ -27,8 +28,15 @@ export interface Metrics {
   limitCounters(routeId: string, names: readonly string[]): Float64Array;
   /** Of the store of shared limits: whether this thread reaches it (0 or 1), then decisions without it, by `LOST_MODES`. */
   limitStoreCounters(): Float64Array;
+  /** Strikes by what they came to (`STRIKE_OUTCOMES`), then what was ended because its caller was boxed (`LIVE_KINDS`). */
+  penaltyCounters(): Float64Array;
   readonly blocks: readonly MetricBlock[];
 }
+
+/** What strikes come to: a penalty; none, because one runs, or nobody else can be held, or it is not written down. */
+export const STRIKE_OUTCOMES = ["boxed", "already-boxed", "full", "failed"] as const;
+/** As they are counted. */
+export const LIVE_KINDS: readonly LiveKind[] = ["socket", "answer"];
 
 /** What shared limits do while their store is lost. */
 export const LOST_MODES = ["deny", "share", "local", "open"] as const;
@@ -89,6 +97,11 @@ export function createMetrics(): Metrics {
       memory.claim(
         { kind: "limit-store", routeId: NO_ROUTE, upstream: "", names: [], towards: 0 },
         1 + LOST_MODES.length,
+      ),
+    penaltyCounters: () =>
+      memory.claim(
+        { kind: "penalties", routeId: NO_ROUTE, upstream: "", names: [], towards: 0 },
+        STRIKE_OUTCOMES.length + LIVE_KINDS.length,
       ),
     blocks: memory.blocks,
   };

@@ -4,7 +4,7 @@ import { VERDICT_NAMES } from "../judge/verdict.ts";
 import { createFamily, type Family, labelText, type Labels } from "./exposition.ts";
 import { ADDED_BOUNDS_MS, DURATION_BOUNDS_MS, type Bounds } from "./histogram.ts";
 import type { MetricBlock } from "./metric-memory.ts";
-import { LOST_MODES } from "./metrics.ts";
+import { LIVE_KINDS, LOST_MODES, STRIKE_OUTCOMES } from "./metrics.ts";
 import type { ProcessFacts } from "./process-facts.ts";
 import {
   ADDED_CELLS,
@@ -40,6 +40,7 @@ export function renderMetrics(blocks: readonly MetricBlock[], facts: MetricFacts
     if (block.kind === "route") addRoute(families, block);
     if (block.kind === "messages") addMessages(families, block);
     if (block.kind === "limit-store") addLimitStore(families, block);
+    if (block.kind === "penalties") addPenalties(families, block);
   }
   for (const block of blocks) {
     if (block.kind === "route") addFaults(families, block);
@@ -59,6 +60,14 @@ function addLimitStore(families: Families, { cells }: MetricBlock): void {
   families.storeUp.add([], cells[0] ?? 0);
   for (const [at, mode] of LOST_MODES.entries())
     families.whileLost.add([["mode", mode]], cells[at + 1] ?? 0);
+}
+
+/** All of them from the start, where there are penalties: an alert needs its zero. */
+function addPenalties(families: Families, { cells }: MetricBlock): void {
+  for (const [at, outcome] of STRIKE_OUTCOMES.entries())
+    families.strikes.add([["outcome", outcome]], cells[at] ?? 0);
+  for (const [at, kind] of LIVE_KINDS.entries())
+    families.penaltyEnds.add([["kind", kind]], cells[STRIKE_OUTCOMES.length + at] ?? 0);
 }
 
 type Families = ReturnType<typeof createFamilies>;
@@ -98,6 +107,16 @@ const createFamilies = () => ({
     "tidegate_limit_store_lost_decisions_total",
     "counter",
     "Limits decided without their store, by what they do then.",
+  ),
+  strikes: createFamily(
+    "tidegate_strikes_total",
+    "counter",
+    "Callers who went on over their limits, by what it came to.",
+  ),
+  penaltyEnds: createFamily(
+    "tidegate_penalty_ends_total",
+    "counter",
+    "Sockets and long answers that were ended because their caller was boxed.",
   ),
   messages: createFamily(
     "tidegate_messages_total",

@@ -10,7 +10,7 @@ import {
 import type { Call, Towards } from "../judge/call.ts";
 import { judgeCall } from "../judge/judge-call.ts";
 import { socketActionOf } from "../judge/limit-policy.ts";
-import type { Policy } from "../judge/policy.ts";
+import type { Policy, SocketAction } from "../judge/policy.ts";
 import { createRefusal, refuseWith } from "../judge/refusal.ts";
 import { REASON } from "../judge/reason.ts";
 import { VERDICT } from "../judge/verdict.ts";
@@ -23,6 +23,11 @@ const CLASS = { text: 0, binary: 1, control: 2 } as const;
 
 /** What a direction asks of the relay that it is half of. */
 export interface DirectionOwner {
+  /**
+   * A limit refused a message of the source's, and this is what would happen to it; `Direction.refusal` says which.
+   * Called each time that a waiting one is refused again. @returns what does happen
+   */
+  overLimit(direction: Direction, action: SocketAction): SocketAction;
   /** A policy refused, and the answer is to end the socket. `Direction.refusal` says why. */
   refused(direction: Direction): void;
   /** `Direction.walker.violation` says why. */
@@ -121,6 +126,16 @@ export class Direction implements FrameGuard {
   /** Whether a close frame passed. */
   get isClosed(): boolean {
     return this.walker.status === WALK.closed;
+  }
+
+  /** How long reading has been paused by limits in all, the pause that runs included. */
+  pausedMs(nowMs: number): number {
+    return this.tally.delayedMs + (this.isHeld ? nowMs - this.#delayedSinceMs : 0);
+  }
+
+  /** Bytes that the frame being judged has. */
+  get frameBytes(): number {
+    return this.walker.payloadBytes;
   }
 
   /** Whether a frame waits for a limit. */
@@ -293,7 +308,10 @@ export class Direction implements FrameGuard {
       return FRAME_VERDICT.stop;
     }
     // Half of the message is out: only the end is left.
-    const action = isFirst ? socketActionOf(this.refusal) : "close";
+    let action = isFirst ? socketActionOf(this.refusal) : "close";
+    // A pong answers a ping of the other side: it is not the source's to answer for.
+    if (verdict === VERDICT.throttle && this.walker.opcode !== OPCODE.pong)
+      action = this.#owner.overLimit(this, action);
     if (action === "delay") {
       if (this.#delayDeadlineMs === 0) this.#beginDelay(verdict, classIndex);
       const leftMs = this.#delayDeadlineMs - this.#call.nowMs;

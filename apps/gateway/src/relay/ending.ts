@@ -33,6 +33,13 @@ export function endingOfRefusal(refusal: Readonly<Refusal>, profile: CloseProfil
   return byGateway({ code: kind.closeCode, reason: toCloseReason(kind.closeWord, facts) }, profile);
 }
 
+/** A message was over a limit, and there was no room in the penalty box. */
+export const endingOfLimit = (profile: CloseProfile): Ending =>
+  byGateway(
+    { code: 4429, reason: toCloseReason("limit", { retryAfter: 30, reauthenticate: 0 }) },
+    profile,
+  );
+
 /** A client broke the framing or a bound of ours. */
 export function endingOfClientViolation(violation: Violation, profile: CloseProfile): Ending {
   const code = VIOLATIONS[violation];

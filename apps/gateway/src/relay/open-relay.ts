@@ -4,6 +4,7 @@ import type { Socket } from "node:net";
 import type { UpgradeExchange } from "../accept/exchange.ts";
 import { Fault, type FaultName } from "../fault.ts";
 import type { Session } from "../judge/call.ts";
+import type { ThreadPenalties } from "../penalty/open-penalties.ts";
 import type { Recorder } from "../record/recorder.ts";
 import type { Route, SocketRules } from "../route/route.ts";
 import type { LiveSessions } from "../session/live-sessions.ts";
@@ -51,6 +52,8 @@ export interface RelayParts {
   readonly recorder: Recorder;
   readonly liveSockets: LiveSockets;
   readonly liveSessions: LiveSessions;
+  /** Undefined: nobody is ever boxed. */
+  readonly penalties?: ThreadPenalties | undefined;
 }
 
 /** How an opening went. */
@@ -180,7 +183,9 @@ function beginRelay(
  * leaving one out would corrupt all that follow, silently.
  */
 function toUpstreamOffer({ offer, rules }: RelayRequest, random: Random): UpstreamOffer {
-  const mayDrop = rules.config.limits.some((limit) => limit.exceed === "drop");
+  const mayDrop = rules.config.limits.some(
+    ({ exceed }) => exceed === "drop" || exceed === "penalise",
+  );
   return {
     // Our own: an answer that belongs to it was made for this handshake, by somebody who read it.
     key: random.bytes(16).toString("base64"),

@@ -11,6 +11,7 @@ import {
   type Session,
   type Towards,
 } from "../judge/call.ts";
+import type { SocketAction } from "../judge/policy.ts";
 import type { LiveSession, SessionEnding } from "../session/live-session.ts";
 import type { LiveSocket } from "../session/live-sockets.ts";
 import { readClientTo } from "./client-reader.ts";
@@ -21,6 +22,7 @@ import {
   ENDING_OF_SILENCE,
   endingOfClientViolation,
   endingOfDrain,
+  endingOfLimit,
   endingOfRefusal,
   endingOfSession,
   endingOfSlowReader,
@@ -30,6 +32,7 @@ import {
 } from "./ending.ts";
 import type { RelayParts, RelayRequest } from "./open-relay.ts";
 import { OwnPing } from "./own-ping.ts";
+import { SenderStrikes } from "./sender-strikes.ts";
 import { recordSocket, type SocketEnd } from "./record-socket.ts";
 import type { TakeBytes } from "./read-buffer.ts";
 import type { UpstreamReader } from "./upstream-reader.ts";
@@ -72,6 +75,8 @@ export class Relay implements LiveSocket, LiveSession, DirectionOwner {
   readonly #fromClient: Direction;
   readonly #fromUpstream: Direction;
   readonly #ping: OwnPing;
+  /** Undefined when nobody is ever boxed. */
+  readonly #strikes: SenderStrikes | undefined;
   readonly #startedMs: number;
 
   #state: State = "open";
@@ -118,6 +123,18 @@ export class Relay implements LiveSocket, LiveSession, DirectionOwner {
     this.#fromClient = direction(TOWARDS.upstream, this.#client, this.#upstream);
     this.#fromUpstream = direction(TOWARDS.client, this.#upstream, this.#client);
     this.#ping = new OwnPing(parts.random, this.#startedMs);
+    const { penalties } = parts;
+    if (penalties === undefined) return;
+    const { session, peer } = this;
+    this.#strikes = new SenderStrikes({
+      penalties,
+      session,
+      peer,
+      penalised: (ending) => {
+        if (ending !== undefined) this.endSession(ending);
+        else this.#end(endingOfLimit(request.rules.config.closeProfile));
+      },
+    });
   }
 
   /** Begins to relay, first what came before the relay was there. */
@@ -150,6 +167,7 @@ export class Relay implements LiveSocket, LiveSession, DirectionOwner {
       return;
     }
     if (this.#state === "leaving" || this.#state === "ended") return;
+    this.#strikes?.sweep(nowMs, this.#fromClient.pausedMs(nowMs));
     const { closeProfile, idleTimeoutMs, pingIntervalMs } = this.#request.rules.config;
     if (this.#isStuck(this.#fromClient, nowMs) || this.#isStuck(this.#fromUpstream, nowMs)) {
       this.#end(endingOfSlowReader(closeProfile));
@@ -181,6 +199,13 @@ export class Relay implements LiveSocket, LiveSession, DirectionOwner {
     this.#state = this.#state === "ended" ? "ended" : "leaving";
     this.#client.destroy();
     this.#upstream.destroy();
+  }
+
+  overLimit(direction: Direction, action: SocketAction): SocketAction {
+    // What the service sends is never held against the client.
+    if (direction !== this.#fromClient || this.#strikes === undefined)
+      return action === "penalise" ? "close" : action;
+    return this.#strikes.overLimit(direction.refusal, { action, bytes: direction.frameBytes });
   }
 
   refused(direction: Direction): void {

@@ -149,6 +149,7 @@ function compileRoute({
     cost: limit.kind === "concurrency" ? "slot" : limit.cost === "byte" ? "byte" : "call",
     slot: slotCount++,
     exceed: "exceed" in limit ? limit.exceed : "close",
+    strikes: limit.strikes,
   });
   const uses = limits.map(use);
   const early = uses.filter(({ key }) => isKnownEarly(key));

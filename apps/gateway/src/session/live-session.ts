@@ -15,6 +15,9 @@ export type SessionEnding =
       readonly reauthenticate: boolean;
     };
 
+/** What goes on after it was admitted. An answer does when it still runs after 10 s. */
+export type LiveKind = "socket" | "answer";
+
 /**
  * What goes on after it was admitted: a socket, or an HTTP answer that takes its time. The right to go on is not
  * proved once: it may end at any moment, and then nothing more may pass in either direction.

@@ -12,7 +12,12 @@ const peer: Peer = { address: "::1", network: "::1", port: 1, connectionNumber: 
 function setUp() {
   const clock = manualClock(START_MS);
   let rightEnds: SessionEnding | undefined;
-  const sessions = new LiveSessions({ clock, mayGoOn: () => rightEnds });
+  const ended: string[] = [];
+  const sessions = new LiveSessions({
+    clock,
+    mayGoOn: () => rightEnds,
+    ended: (ending, kind) => void ended.push(`${ending.kind} ${kind}`),
+  });
   const live = (subject: string, expiresAtMs = Number.POSITIVE_INFINITY) => {
     const endings: string[] = [];
     const session: Session = {
@@ -34,7 +39,14 @@ function setUp() {
   };
   const revoke = (subject: string): number =>
     sessions.endWhere(({ principal }) => principal.subject === subject, { kind: "revoked" });
-  return { clock, sessions, live, revoke, endRights: () => (rightEnds = { kind: "revoked" }) };
+  return {
+    clock,
+    sessions,
+    ended,
+    live,
+    revoke,
+    endRights: () => (rightEnds = { kind: "revoked" }),
+  };
 }
 
 describe("LiveSessions", () => {
@@ -75,6 +87,20 @@ describe("LiveSessions", () => {
     t.clock.advance(LIVE_AFTER_MS);
     assert.equal(t.revoke("ada"), 1);
     assert.deepEqual(old.endings, ["revoked"]);
+  });
+
+  test("judgeAgain() ends what may not go on any more: sockets at once, a young answer when it is old enough", () => {
+    const t = setUp();
+    const [socket, young] = [t.live("ada"), t.live("ada")];
+    t.sessions.addSocket(socket);
+    t.sessions.addAnswer(young);
+    assert.equal(t.sessions.judgeAgain(), 0);
+    t.endRights();
+    assert.equal(t.sessions.judgeAgain(), 1);
+    assert.deepEqual([socket.endings, young.endings], [["revoked"], []]);
+    t.clock.advance(LIVE_AFTER_MS + 250);
+    assert.deepEqual(young.endings, ["revoked"]);
+    assert.deepEqual(t.ended, ["revoked socket", "revoked answer"]);
   });
 
   test("what outlives its credential ends: sockets at once, answers when they are sessions", () => {

@@ -1,10 +1,11 @@
 import type { Clock, Timer } from "@tidegate/clock";
 import type { Peer, Session } from "../judge/call.ts";
-import type { LiveSession, SessionEnding } from "./live-session.ts";
+import type { LiveKind, LiveSession, SessionEnding } from "./live-session.ts";
 
 /** A session, and what is known of its end. */
 interface Entry {
   readonly live: LiveSession;
+  readonly kind: LiveKind;
   /** From when on it is a session of its own rather than a call that is about to end. */
   readonly livesFromMs: number;
   /** Set when its right ended before it was that old. */
@@ -29,16 +30,20 @@ export class LiveSessions implements Disposable {
   readonly #entries = new Map<LiveSession, Entry>();
   readonly #clock: Clock;
   readonly #mayGoOn: (session: Session, peer: Peer) => SessionEnding | undefined;
+  readonly #ended: ((ending: SessionEnding, kind: LiveKind) => void) | undefined;
   #timer: Timer | undefined;
 
   /**
+   * @param ended told of each that is ended here
    * @param mayGoOn whether the right of a session has ended by now. Asked when one is added: between its admission and
    *   that moment it may have been revoked, and nobody would have found it here.
    */
   constructor(options: {
     readonly clock: Clock;
     readonly mayGoOn: (session: Session, peer: Peer) => SessionEnding | undefined;
+    readonly ended?: (ending: SessionEnding, kind: LiveKind) => void;
   }) {
+    this.#ended = options.ended;
     this.#clock = options.clock;
     this.#mayGoOn = options.mayGoOn;
   }
@@ -49,12 +54,12 @@ export class LiveSessions implements Disposable {
 
   /** A socket: alive from its first moment. */
   addSocket(live: LiveSession): void {
-    this.#add(live, 0);
+    this.#add(live, "socket", 0);
   }
 
   /** A request that is being answered: becomes a session when it is still running after `LIVE_AFTER_MS`. */
   addAnswer(live: LiveSession): void {
-    this.#add(live, LIVE_AFTER_MS);
+    this.#add(live, "answer", LIVE_AFTER_MS);
   }
 
   /** It has ended. */
@@ -82,14 +87,30 @@ export class LiveSessions implements Disposable {
     return count;
   }
 
-  #add(live: LiveSession, waitMs: number): void {
+  /**
+   * Asks of everything whether it may go on, and ends what may not: after a change that may concern anybody.
+   * @returns how many ended at once
+   */
+  judgeAgain(): number {
+    const nowMs = this.#clock.monotonicMs();
+    let count = 0;
+    for (const entry of this.#entries.values()) {
+      const ending = this.#mayGoOn(entry.live.session, entry.live.peer);
+      if (ending !== undefined && this.#end(entry, ending, nowMs)) count++;
+    }
+    return count;
+  }
+
+  #add(live: LiveSession, kind: LiveKind, waitMs: number): void {
     const livesFromMs = this.#clock.monotonicMs() + waitMs;
-    const entry: Entry = { live, livesFromMs, ending: undefined };
+    const entry: Entry = { live, kind, livesFromMs, ending: undefined };
     this.#entries.set(live, entry);
     if (this.#timer === undefined) this.#arm();
     const ending = this.#mayGoOn(live.session, live.peer);
     // It was admitted in this very turn or waited since; either way it has no right to begin.
-    if (ending !== undefined) live.endSession(ending);
+    if (ending === undefined) return;
+    this.#ended?.(ending, kind);
+    live.endSession(ending);
   }
 
   #end(entry: Entry, ending: SessionEnding, nowMs: number): boolean {
@@ -98,6 +119,7 @@ export class LiveSessions implements Disposable {
       return false;
     }
     entry.live.session.isOpen = false;
+    this.#ended?.(ending, entry.kind);
     entry.live.endSession(ending);
     return true;
   }

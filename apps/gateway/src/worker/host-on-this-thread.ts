@@ -30,7 +30,7 @@ export async function hostOnThisThread(
   const plane = await runDataPlane({
     ...options,
     main: options.dataThreads.join(),
-    penalties: options.penalties?.gate(),
+    penalties: options.penalties?.open(metrics),
     worker: 0,
     workers: 1,
     life: 0,

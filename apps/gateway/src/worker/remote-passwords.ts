@@ -21,6 +21,7 @@ interface PasswordAnswer {
 
 /** A hash takes some 100 ms, and at most 34 are in flight or queue. */
 const ANSWER_DEADLINE_MS = 15_000;
+const BUSY_RETRY_AFTER_MS = 1_000;
 /** Credentials remembered by one worker; the oldest leave first. */
 const MAX_REMEMBERED = 4_096;
 const NEVER_ABORTED = new AbortController().signal;
@@ -51,10 +52,11 @@ export function remotePasswords({
     const verifier: PasswordVerifier = {
       issuer: issuers[name] ?? name,
       rememberedUntilMs: () => 0,
-      verify({ text, network }, signal) {
+      verify({ text, network, mayVerify }, signal) {
         const digest = createHmac("sha256", secret).update(text).digest("base64url");
         const known = memory.get(digest);
         if (known !== undefined && clock.monotonicMs() < known.untilMs) return known.verification;
+        if (mayVerify?.() === false) return { outcome: "busy", retryAfterMs: BUSY_RETRY_AFTER_MS };
         return ask({ name, text, network }, digest, signal);
       },
     };

@@ -13,8 +13,10 @@ import { createIdentifier } from "../identify/create-identifier.ts";
 import { joinProofMemory } from "../identify/proof-memory.ts";
 import type { OpenPasswords } from "../identify/open-passwords.ts";
 import type { CallLimiter } from "../judge/call-limiter.ts";
-import type { PenaltyGate } from "../penalty/penalty-gate.ts";
+import type { ThreadPenalties } from "../penalty/open-penalties.ts";
+import { PENALTIES_CHANGED } from "../penalty/tell-penalties.ts";
 import { createRecorder } from "../record/create-recorder.ts";
+import { penaltyEnforced } from "../record/events.ts";
 import { createIdentifiers } from "../record/identifiers.ts";
 import type { Log } from "../record/logger.ts";
 import type { Metrics } from "../record/metrics.ts";
@@ -23,6 +25,7 @@ import { compileRoutes } from "../route/compile-routes.ts";
 import { createPreflights } from "../route/cors.ts";
 import { createRouteTable } from "../route/route-table.ts";
 import { Revocations } from "../revocation/revocations.ts";
+import type { SessionEnding } from "../session/live-session.ts";
 import { LiveSessions } from "../session/live-sessions.ts";
 import { LiveSockets } from "../session/live-sockets.ts";
 import { createUpstream } from "../upstream/upstream-pool.ts";
@@ -52,7 +55,7 @@ export interface DataPlaneOptions {
   /** Who checks passwords; undefined when this thread does so itself. */
   readonly openPasswords?: OpenPasswords | undefined;
   /** Undefined when nobody is ever boxed. */
-  readonly penalties?: PenaltyGate | undefined;
+  readonly penalties?: ThreadPenalties | undefined;
   readonly metrics: Metrics;
   readonly log: Log;
   readonly clock: Clock;
@@ -114,13 +117,21 @@ export async function runDataPlane(options: DataPlaneOptions): Promise<RunningDa
   );
   const keys = loadAssertionKeys({ folder: config.dataFolder, clock, random });
   const revocations = parts.use(new Revocations(clock));
+  const { penalties } = options;
   const liveSessions = parts.use(
     new LiveSessions({
       clock,
-      mayGoOn: ({ principal }) =>
-        revocations.refuses(principal) ? { kind: "revoked" } : undefined,
+      mayGoOn: ({ principal }, peer) =>
+        revocations.refuses(principal) ? REVOKED : penalties?.gate.endingOf(principal, peer),
+      ended: ({ kind: why }, kind) => {
+        if (why === "penalised") penalties?.ended(kind);
+      },
     }),
   );
+  options.main.whenTold(PENALTIES_CHANGED, () => {
+    const ended = liveSessions.judgeAgain();
+    if (ended > 0) penaltyEnforced(log, { worker, ended });
+  });
   const liveSockets = new LiveSockets(clock);
   parts.defer(() => liveSockets.cut());
   const upstreams = new Map(
@@ -182,15 +193,17 @@ export async function runDataPlane(options: DataPlaneOptions): Promise<RunningDa
         viaName,
         clock,
         revocations,
-        penalties: options.penalties,
+        penalties: penalties?.gate,
+        strikes: penalties?.strikes,
       }),
       servedHosts,
       ownEndpoints: createOwnEndpoints({ readiness, jwks: () => keys.jwks }),
       upstreams,
       signer: createAssertionSigner({ issuer: url, keys, clock, random }),
       slowBodies: new SlowBodyWatch(clock),
-      relay: { clock, random, recorder, liveSockets, liveSessions },
+      relay: { clock, random, recorder, liveSockets, liveSessions, penalties },
       liveSessions,
+      penalties,
       recorder,
       preflights: createPreflights(table, { typeBase, identifiers }),
       identifiers,
@@ -249,3 +262,6 @@ function sweepLimits(limiter: CallLimiter, clock: Clock): Disposable {
   let timer = clock.after(SWEEP_INTERVAL_MS, sweep);
   return { [Symbol.dispose]: () => timer.cancel() };
 }
+
+/** One object for all. */
+const REVOKED: SessionEnding = { kind: "revoked" };

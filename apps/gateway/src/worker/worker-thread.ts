@@ -70,7 +70,8 @@ const plane = await runDataPlane({
     return attachLimiter({ ...init.limits, clock });
   },
   openPasswords,
-  penalties: init.penalties && joinPenalties({ config, init: init.penalties, main, log, clock }),
+  penalties:
+    init.penalties && joinPenalties({ config, init: init.penalties, main, metrics, log, clock }),
   metrics,
   log,
   clock,
