@@ -1,6 +1,7 @@
-// The types of fast-gateway and express-rate-limit name Express, whose own types are not installed: nothing here uses it.
+// The types of fast-gateway, express-rate-limit and koa's cookies name Express: nothing here uses it.
 
 declare module "express" {
+  export type Handler = unknown;
   export type NextFunction = () => void;
   export type Request = unknown;
   export type RequestHandler = unknown;

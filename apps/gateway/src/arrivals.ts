@@ -55,7 +55,8 @@ export class DataPlaneArrivals implements Arrivals {
   request(exchange: Http1Exchange, oddities: number): void {
     const { head, peer, answer } = exchange;
     const plane = this.#plane;
-    const own = plane.ownEndpoints.answer(head, plane.servedHosts);
+    const elsewhere = plane.publicName.redirect(head, peer);
+    const own = elsewhere ?? plane.ownEndpoints.answer(head, plane.servedHosts);
     if (own !== undefined && !("serve" in own)) {
       sendWhole(answer, own);
       return;

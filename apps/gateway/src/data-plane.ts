@@ -9,6 +9,7 @@ import type { Identifiers } from "./record/identifiers.ts";
 import type { Log } from "./record/logger.ts";
 import type { Recorder } from "./record/recorder.ts";
 import type { RelayParts } from "./relay/open-relay.ts";
+import type { PublicName } from "./browser-session/public-name.ts";
 import type { Preflights } from "./route/cors.ts";
 import type { Road } from "./road.ts";
 import type { LiveSessions } from "./session/live-sessions.ts";
@@ -20,6 +21,7 @@ export interface DataPlane {
   readonly road: Road;
   readonly servedHosts: ReadonlySet<string>;
   readonly ownEndpoints: OwnEndpoints;
+  readonly publicName: PublicName;
   readonly preflights: Preflights;
   readonly upstreams: ReadonlyMap<string, Upstream>;
   readonly signer: AssertionSigner;

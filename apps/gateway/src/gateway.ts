@@ -9,6 +9,7 @@ import { limitOverview } from "./admin/limit-overview.ts";
 import { loadAdminToken } from "./admin/admin-token.ts";
 import type { Readiness } from "./admin/readiness.ts";
 import { toPortable } from "./config/config-functions.ts";
+import { openBrowserSessions } from "./browser-session/open-browser-sessions.ts";
 import type { GatewayConfig } from "./config/schema.ts";
 import {
   defectFound,
@@ -152,6 +153,18 @@ class RunningGateway implements Gateway {
     const revocations = this.#parts.use(
       openRevocations({ config, database, dataThreads, log, clock }),
     );
+    const browserSessions = openBrowserSessions({
+      config,
+      database,
+      dataThreads,
+      log,
+      clock,
+      random,
+    });
+    if (browserSessions !== undefined) {
+      this.#parts.use(browserSessions);
+      revocations.whenRevoked((revoked) => browserSessions.revoked(revoked));
+    }
     const limitSnapshot = await takeLimitSnapshot(config.dataFolder);
     const penalties = await openPenalties({ config, dataThreads, log, clock, random });
     if (penalties !== undefined) this.#parts.use(penalties);

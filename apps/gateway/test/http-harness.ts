@@ -28,6 +28,7 @@ export interface GatewayOptions {
   readonly listen?: GatewayConfigInput["listen"];
   readonly limits?: GatewayConfigInput["limits"];
   readonly identity?: GatewayConfigInput["identity"];
+  readonly sessions?: GatewayConfigInput["sessions"];
   readonly penalty?: GatewayConfigInput["penalty"];
   readonly limitStore?: GatewayConfigInput["limitStore"];
   readonly drainTimeoutMs?: number;
@@ -64,6 +65,7 @@ export async function startGateway(options: GatewayOptions): Promise<GatewayUnde
       threads: options.threads ?? 0,
       dataFolder: options.dataFolder ?? folder.file("data"),
       identity: options.identity ?? {},
+      sessions: options.sessions ?? {},
       penalty: options.penalty,
       limitStore: options.limitStore,
       upstreams: { service: { targets: [...options.targets], ...options.upstream } },

@@ -14,6 +14,7 @@ export function checkIssuers({ identity = {} }: Draft<GatewayConfig>, findings: 
     const written: Draft<Written> = issuer;
     checkTokens(name, written, findings);
     checkClient(name, written, findings);
+    checkBrowser(name, written, findings);
     if (written.issuer === undefined || written.audience === undefined) continue;
     const key = JSON.stringify([written.issuer, written.audience]);
     const first = seen.get(key);
@@ -55,6 +56,18 @@ function checkTokens(name: string, written: Draft<Written>, findings: Findings):
       "is the client's id, which is the audience of ID tokens: they would pass as access tokens",
     );
   }
+}
+
+function checkBrowser(name: string, { browser, client }: Draft<Written>, findings: Findings): void {
+  if (browser === undefined) return;
+  const path = ["identity", name, "browser"];
+  if (client === undefined)
+    findings.mistake(path, "needs `client`: the gateway signs people in under its own name");
+  if (browser.scopes !== undefined && !browser.scopes.includes("openid"))
+    findings.mistake(
+      [...path, "scopes"],
+      "lacks `openid`, without which nobody says who signed in",
+    );
 }
 
 function checkClient(

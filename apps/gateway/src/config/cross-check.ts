@@ -15,6 +15,7 @@ export function crossCheck(config: Draft<GatewayConfig>, broken: readonly Config
   const findings = new Findings();
   checkListeners(config, findings);
   checkIssuers(config, findings);
+  checkSessions(config, findings);
   checkRoutes(config, broken, findings);
   checkLimits(config, findings);
   checkUnused(config, findings);
@@ -49,6 +50,28 @@ function checkListeners({ listen, admin }: Draft<GatewayConfig>, findings: Findi
         "put a proxy with TLS in front and name it in `listen.publicUrl`",
     );
   }
+}
+
+function checkSessions(
+  { listen, identity = {}, sessions }: Draft<GatewayConfig>,
+  findings: Findings,
+): void {
+  const { idleTimeoutSeconds: idle, absoluteTimeoutSeconds: absolute } = sessions ?? {};
+  if (idle !== undefined && absolute !== undefined && idle > absolute)
+    findings.mistake(
+      ["sessions", "idleTimeoutSeconds"],
+      `is longer than \`absoluteTimeoutSeconds\` (${absolute}), so it never comes`,
+    );
+  const url = URL.parse(listen?.publicUrl ?? "http://localhost");
+  const hasBrowser = Object.values(identity).some(
+    (issuer) => issuer?.kind === "oidc" && issuer.browser !== undefined,
+  );
+  // RFC 6265bis §5.7: without TLS a browser does not take a `Secure` cookie, but from its own machine.
+  if (hasBrowser && url?.protocol === "http:" && !isLoopback(url.hostname))
+    findings.mistake(
+      ["listen", "publicUrl"],
+      "is plain http, from which browsers take no session cookie; people could not sign in",
+    );
 }
 
 function checkUnused(config: Draft<GatewayConfig>, findings: Findings): void {

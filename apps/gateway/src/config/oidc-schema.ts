@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { browserSchema } from "./browser-schema.ts";
 import { PROVIDER_PRESETS } from "./provider-preset-names.ts";
 import { realm } from "./realm.ts";
 import { count, milliseconds } from "./units.ts";
@@ -169,6 +170,11 @@ export const oidcSchema = z.strictObject({
     .optional()
     .describe(
       "The gateway's own registration at the provider: for browser sessions, `introspection` and `basic`.",
+    ),
+  browser: browserSchema
+    .optional()
+    .describe(
+      "Let people sign in at this provider in the browser: the gateway keeps their tokens and gives them a session. Needs `client`.",
     ),
   introspection: introspectionSchema
     .optional()

@@ -19,6 +19,7 @@ export interface PresetValues {
   readonly authTimeFrom: string;
   readonly extraAuthParams: Record<string, string>;
   readonly signOutMode: "provider" | "local";
+  readonly browserScopes: string[];
 }
 
 /**
@@ -56,6 +57,8 @@ export function presetValues(
         extraAuthParams: { access_type: "offline" },
         // It has no end_session_endpoint.
         signOutMode: "local",
+        // It refuses `offline_access`; `access_type` above stands for it.
+        browserScopes: ["openid", "profile", "email"],
       };
     case "keycloak":
       return {
@@ -102,6 +105,10 @@ export function fillPreset(written: Written) {
     authTimeFrom: written.authTimeFrom ?? defaults.authTimeFrom,
     extraAuthParams: { ...defaults.extraAuthParams, ...written.extraAuthParams },
     signOutMode: written.signOutMode ?? defaults.signOutMode,
+    browser: written.browser && {
+      ...written.browser,
+      scopes: written.browser.scopes ?? defaults.browserScopes,
+    },
   };
 }
 
@@ -116,4 +123,5 @@ const PLAIN: PresetValues = {
   authTimeFrom: "access_token",
   extraAuthParams: {},
   signOutMode: "provider",
+  browserScopes: ["openid", "profile", "email", "offline_access"],
 };

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { addressRange, hostName, listenHost } from "./address.ts";
 import type { Frozen } from "./frozen.ts";
+import { sessionsSchema } from "./browser-schema.ts";
 import { identitySchema } from "./identity-schema.ts";
 import { limitSchema } from "./limit-schema.ts";
 import { limitStoreSchema } from "./limit-store-schema.ts";
@@ -100,6 +101,7 @@ export const configSchema = z.strictObject({
     .record(name, identitySchema)
     .default({})
     .describe("Issuers that may say who is calling, by the name that routes use."),
+  sessions: sessionsSchema.prefault({}).describe("Browser sessions; see `identity.*.browser`."),
   upstreams: z
     .record(name, upstreamSchema)
     .default({})

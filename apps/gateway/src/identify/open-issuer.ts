@@ -68,10 +68,11 @@ export function openIssuer(name: string, provider: ProviderConfig, means: Means)
   };
 }
 
-function openVerifier(
+/** What checks one provider's JWTs, and tells the log how its keys are. Loads nothing before it is started. */
+export function openVerifier(
   name: string,
   provider: ProviderConfig,
-  { clock, random, log, fetch }: Means,
+  { clock, random, log, fetch }: Omit<Means, "proofs">,
 ): AccessTokenVerifier {
   let keyCount = -1;
   const verifier = createAccessTokenVerifier({

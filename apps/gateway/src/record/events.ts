@@ -134,6 +134,48 @@ export function introspectionRecovered(log: Log, fields: { readonly issuer: stri
   log.event("info", "introspection.recovered", fields);
 }
 
+/** Somebody signed in with a browser. `replaces`: in place of a session of the same person, as at step-up. */
+export function sessionBegan(
+  log: Log,
+  fields: {
+    readonly provider: string;
+    readonly subject: string;
+    readonly replaces: boolean;
+    readonly canRenew: boolean;
+  },
+): void {
+  log.event("info", "session.began", fields);
+}
+
+/** A browser session is over. */
+export function sessionEnded(
+  log: Log,
+  fields: { readonly provider: string; readonly subject: string; readonly why: string },
+): void {
+  log.event("info", "session.ended", fields);
+}
+
+/** A provider did not do for a browser session what was asked: renew or revoke. An outage ends no session. */
+export function sessionNotRenewed(
+  log: Log,
+  fields: { readonly provider: string; readonly why: string },
+): void {
+  log.event("warn", "session.not-renewed", fields);
+}
+
+/** When sessions were used could not be written down; it is tried again. */
+export function sessionNotWritten(log: Log, fields: { readonly error: Error }): void {
+  log.event("error", "session.not-written", fields);
+}
+
+/** A sign-in did not come to an end. */
+export function signInFailed(
+  log: Log,
+  fields: { readonly provider: string; readonly page: string; readonly why: string },
+): void {
+  log.event("info", "sign-in.failed", fields);
+}
+
 /** Somebody asked the admin listener for more than the open endpoints, without the token or under a foreign name. */
 export function adminRefused(
   log: Log,

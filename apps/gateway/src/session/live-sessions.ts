@@ -31,10 +31,12 @@ export class LiveSessions implements Disposable {
   readonly #clock: Clock;
   readonly #mayGoOn: (session: Session, peer: Peer) => SessionEnding | undefined;
   readonly #ended: ((ending: SessionEnding, kind: LiveKind) => void) | undefined;
+  readonly #renew: ((session: Session) => void) | undefined;
   #timer: Timer | undefined;
 
   /**
    * @param ended told of each that is ended here
+   * @param renew keeps the right of a session before it ends, where something can; asked a few times a second
    * @param mayGoOn whether the right of a session has ended by now. Asked when one is added: between its admission and
    *   that moment it may have been revoked, and nobody would have found it here.
    */
@@ -42,10 +44,12 @@ export class LiveSessions implements Disposable {
     readonly clock: Clock;
     readonly mayGoOn: (session: Session, peer: Peer) => SessionEnding | undefined;
     readonly ended?: (ending: SessionEnding, kind: LiveKind) => void;
+    readonly renew?: ((session: Session) => void) | undefined;
   }) {
     this.#ended = options.ended;
     this.#clock = options.clock;
     this.#mayGoOn = options.mayGoOn;
+    this.#renew = options.renew;
   }
 
   get size(): number {
@@ -139,6 +143,7 @@ export class LiveSessions implements Disposable {
     const wallMs = this.#clock.wallMs();
     for (const entry of this.#entries.values()) {
       if (nowMs < entry.livesFromMs) continue;
+      if (entry.ending === undefined) this.#renew?.(entry.live.session);
       if (entry.ending !== undefined) this.#end(entry, entry.ending, nowMs);
       else if (wallMs >= entry.live.session.principal.expiresAtMs) this.#end(entry, EXPIRED, nowMs);
     }

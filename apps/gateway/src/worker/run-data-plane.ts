@@ -8,6 +8,10 @@ import { createServedHosts } from "../accept/served-hosts.ts";
 import { SlowBodyWatch } from "../accept/slow-body-watch.ts";
 import type { Readiness } from "../admin/readiness.ts";
 import { DataPlaneArrivals } from "../arrivals.ts";
+import { browserEndpoints } from "../browser-session/browser-endpoints.ts";
+import { hasBrowserSessions, createPublicName } from "../browser-session/public-name.ts";
+import { sessionCredentials } from "../browser-session/session-credentials.ts";
+import { WorkerSessions } from "../browser-session/worker-sessions.ts";
 import type { GatewayConfig, UpstreamConfig } from "../config/schema.ts";
 import { createIdentifier } from "../identify/create-identifier.ts";
 import { joinProofMemory } from "../identify/proof-memory.ts";
@@ -103,6 +107,9 @@ export async function runDataPlane(options: DataPlaneOptions): Promise<RunningDa
   }
   if (limiter !== undefined) parts.use(sweepLimits(limiter, clock));
   const { openPasswords } = options;
+  const browserSessions = hasBrowserSessions(config)
+    ? new WorkerSessions(options.main, clock)
+    : undefined;
   const identifier = parts.use(
     await createIdentifier({
       config,
@@ -113,6 +120,8 @@ export async function runDataPlane(options: DataPlaneOptions): Promise<RunningDa
       random,
       log,
       ...(openPasswords === undefined ? {} : { openPasswords }),
+      furtherKinds:
+        browserSessions === undefined ? [] : [sessionCredentials(browserSessions, { log })],
     }),
   );
   const keys = loadAssertionKeys({ folder: config.dataFolder, clock, random });
@@ -123,11 +132,13 @@ export async function runDataPlane(options: DataPlaneOptions): Promise<RunningDa
       clock,
       mayGoOn: ({ principal }, peer) =>
         revocations.refuses(principal) ? REVOKED : penalties?.gate.endingOf(principal, peer),
+      renew: browserSessions?.renew,
       ended: ({ kind: why }, kind) => {
         if (why === "penalised") penalties?.ended(kind);
       },
     }),
   );
+  if (browserSessions !== undefined) browserSessions.live = liveSessions;
   options.main.whenTold(PENALTIES_CHANGED, () => {
     const ended = liveSessions.judgeAgain();
     if (ended > 0) penaltyEnforced(log, { worker, ended });
@@ -197,7 +208,18 @@ export async function runDataPlane(options: DataPlaneOptions): Promise<RunningDa
         strikes: penalties?.strikes,
       }),
       servedHosts,
-      ownEndpoints: createOwnEndpoints({ readiness, jwks: () => keys.jwks }),
+      ownEndpoints: createOwnEndpoints({
+        readiness,
+        jwks: () => keys.jwks,
+        endpoints:
+          browserSessions === undefined
+            ? []
+            : browserEndpoints({ main: options.main, publicUrl: origin, typeBase }),
+      }),
+      publicName: createPublicName(
+        config,
+        browserSessions === undefined ? undefined : new URL(origin),
+      ),
       upstreams,
       signer: createAssertionSigner({ issuer: url, keys, clock, random }),
       slowBodies: new SlowBodyWatch(clock),

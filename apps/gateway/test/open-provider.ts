@@ -1,0 +1,173 @@
+// An OpenID provider that is not ours: the certified oidc-provider, on loopback, in the test's own process. People sign
+// in at its one page by saying who they are.
+
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { once } from "node:events";
+import { generateKeyPairSync } from "node:crypto";
+import { Provider, interactionPolicy, type Configuration } from "oidc-provider";
+
+export interface OpenProvider extends AsyncDisposable {
+  /** Issuer URL. */
+  readonly url: string;
+  /** How often each endpoint was asked, by its path. */
+  readonly asked: Map<string, number>;
+  /** What the next requests to a path get instead of an answer of the provider's. */
+  readonly outages: Map<string, number>;
+  /** Runs before a request is answered, by its path. */
+  readonly before: Map<string, () => Promise<void>>;
+  /** The level that the next sign-ins reach. */
+  acr: string;
+  /** What token endpoint and discovery say, changed on its way. */
+  tamper: ((path: string, body: string) => string) | undefined;
+}
+
+export const RESOURCE = "https://api.test";
+
+export async function openProvider(options: {
+  readonly port?: number;
+  /** Our client's callbacks. */
+  readonly redirectUris: readonly string[];
+  readonly signedOutUri: string;
+  readonly accessTokenSeconds?: number;
+  readonly clientId?: string;
+  /** Whether it names itself in its answers. */
+  readonly namesItself?: boolean;
+  readonly issuesRefreshTokens?: boolean;
+}): Promise<OpenProvider> {
+  const server = createServer();
+  server.listen(options.port ?? 0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  if (address === null || typeof address === "string") throw new Error("Cannot listen");
+  const url = `http://127.0.0.1:${address.port}`;
+  const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  const jwk = privateKey.export({ format: "jwk" });
+  const key = { ...jwk, alg: "ES256", use: "sig", kid: "test" };
+  const policy = interactionPolicy.base();
+  policy.get("login")?.checks.add(
+    new interactionPolicy.Check("acr_values", "a level is wanted", (context) => {
+      const { oidc } = context;
+      const wanted = oidc.params?.["acr_values"];
+      return typeof wanted === "string" && !wanted.split(" ").includes(oidc.acr ?? "");
+    }),
+  );
+  const configuration: Configuration = {
+    clients: [
+      {
+        client_id: options.clientId ?? "gateway",
+        client_secret: "a secret of at least thirty-two characters",
+        redirect_uris: [...options.redirectUris],
+        post_logout_redirect_uris: [options.signedOutUri],
+        grant_types: ["authorization_code", "refresh_token"],
+        id_token_signed_response_alg: "ES256",
+      },
+    ],
+    jwks: { keys: [key] as never },
+    cookies: { keys: ["test"] },
+    pkce: { required: () => true },
+    acrValues: ["pwd", "phr"],
+    scopes: ["openid", "offline_access", "profile", "tasks:read", "tasks:write"],
+    claims: { openid: ["sub", "acr", "auth_time", "sid"], profile: ["name"] },
+    conformIdTokenClaims: false,
+    findAccount: (_, id) => ({ accountId: id, claims: () => ({ sub: id, name: `Name of ${id}` }) }),
+    interactions: { url: (_, interaction) => `/interaction/${interaction.uid}`, policy },
+    issueRefreshToken: () => options.issuesRefreshTokens ?? true,
+    rotateRefreshToken: true,
+    features: {
+      devInteractions: { enabled: false },
+      revocation: { enabled: true },
+      rpInitiatedLogout: {
+        enabled: true,
+        // Signing out needs no second click here.
+        logoutSource: (context, form) => {
+          context.body = `<!doctype html>${form}`;
+        },
+      },
+      resourceIndicators: {
+        enabled: true,
+        defaultResource: () => RESOURCE,
+        useGrantedResource: () => true,
+        getResourceServerInfo: () => ({
+          scope: "tasks:read tasks:write",
+          audience: RESOURCE,
+          accessTokenFormat: "jwt",
+          accessTokenTTL: options.accessTokenSeconds ?? 300,
+          jwt: { sign: { alg: "ES256" } },
+        }),
+      },
+    },
+    async loadExistingGrant({ oidc }) {
+      const { client, session, params } = oidc;
+      if (client === undefined || session?.accountId === undefined) return undefined;
+      const grant = new oidc.provider.Grant({
+        accountId: session.accountId,
+        clientId: client.clientId,
+      });
+      const scope = textOf(params?.["scope"]);
+      grant.addOIDCScope(scope);
+      grant.addResourceScope(RESOURCE, scope);
+      await grant.save();
+      return grant;
+    },
+  };
+  const provider = new Provider(url, configuration);
+  const serve = provider.callback();
+  const self: OpenProvider = {
+    url,
+    asked: new Map(),
+    outages: new Map(),
+    before: new Map(),
+    acr: "pwd",
+    tamper: undefined,
+    async [Symbol.asyncDispose]() {
+      server.close();
+      server.closeAllConnections();
+      await once(server, "close");
+    },
+  };
+  const signIn = async (request: IncomingMessage, answer: ServerResponse): Promise<void> => {
+    const who = new URL(request.url ?? "", url).searchParams.get("as");
+    if (who === null) {
+      answer.end("Who are you?");
+      return;
+    }
+    const result =
+      who === "nobody"
+        ? { error: "access_denied", error_description: "<script>alert(1)</script>" }
+        : { login: { accountId: who, acr: self.acr, remember: true } };
+    await provider.interactionFinished(request, answer, result);
+  };
+  server.on("request", (request, answer) => {
+    void (async () => {
+      const { pathname } = new URL(request.url ?? "", url);
+      self.asked.set(pathname, (self.asked.get(pathname) ?? 0) + 1);
+      await self.before.get(pathname)?.();
+      const outage = self.outages.get(pathname);
+      if (outage !== undefined) {
+        answer.writeHead(outage).end("out of order");
+        return;
+      }
+      if (pathname.startsWith("/interaction/")) return await signIn(request, answer);
+      const isDiscovery = pathname === "/.well-known/openid-configuration";
+      const tampers = isDiscovery || (pathname === "/token" && self.tamper !== undefined);
+      if (tampers) {
+        const end = answer.end.bind(answer);
+        answer.end = ((body: unknown) => {
+          let text = body instanceof Uint8Array ? Buffer.from(body).toString() : textOf(body);
+          if (isDiscovery && options.namesItself === false)
+            text = text.replace(
+              '"authorization_response_iss_parameter_supported":true',
+              '"x":true',
+            );
+          text = self.tamper?.(pathname, text) ?? text;
+          answer.setHeader("content-length", Buffer.byteLength(text));
+          return end(text);
+        }) as typeof answer.end;
+      }
+      await serve(request, answer);
+    })().catch(() => answer.destroy());
+  });
+  return self;
+}
+
+const textOf = (value: unknown): string => (typeof value === "string" ? value : "");

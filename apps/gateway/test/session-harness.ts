@@ -1,0 +1,123 @@
+// A gateway with people who sign in by their browser at a provider that is not ours.
+
+import assert from "node:assert/strict";
+import { freePort, startUpstream, type Upstream } from "@tidegate/testkit";
+import type { Clock } from "@tidegate/clock";
+import { startGateway, type GatewayUnderTest } from "./http-harness.ts";
+import { openProvider, RESOURCE, type OpenProvider } from "./open-provider.ts";
+import { TestBrowser, type BrowserAnswer, type BrowserRequest } from "./test-browser.ts";
+
+export interface SessionSetUp extends AsyncDisposable {
+  readonly gateway: GatewayUnderTest;
+  readonly provider: OpenProvider;
+  readonly upstream: Upstream;
+  /** Our own origin. */
+  readonly url: string;
+  /** A browser in which somebody has signed in. */
+  signedIn(who: string, browser?: TestBrowser): Promise<TestBrowser>;
+  /** As a script of a page of ours. */
+  call(browser: TestBrowser, path: string, options?: BrowserRequest): Promise<BrowserAnswer>;
+  /** `GET /.tidegate/session`. */
+  session(browser: TestBrowser): Promise<Record<string, unknown>>;
+  /** Ends the gateway and starts another one over the same data. */
+  restart(): Promise<void>;
+}
+
+type Config = Parameters<typeof startGateway>[0];
+
+export const SESSION = "__Host-tidegate";
+export const FLOW = "__Host-tidegate-flow";
+
+export async function setUpSessions(
+  options: {
+    readonly threads?: number;
+    readonly sessions?: Config["sessions"];
+    readonly accessTokenSeconds?: number;
+    readonly issuesRefreshTokens?: boolean;
+    readonly routes?: Config["routes"];
+    readonly clock?: Clock;
+    readonly dataFolder?: string;
+  } = {},
+): Promise<SessionSetUp> {
+  await using parts = new AsyncDisposableStack();
+  const upstream = parts.use(await startUpstream());
+  const port = await freePort();
+  const url = `http://localhost:${port}`;
+  const provider = parts.use(
+    await openProvider({
+      redirectUris: [`${url}/.tidegate/callback`],
+      signedOutUri: `${url}/.tidegate/signed-out`,
+      ...(options.accessTokenSeconds === undefined
+        ? {}
+        : { accessTokenSeconds: options.accessTokenSeconds }),
+      ...(options.issuesRefreshTokens === undefined
+        ? {}
+        : { issuesRefreshTokens: options.issuesRefreshTokens }),
+    }),
+  );
+  const config: Config = {
+    targets: [upstream.url],
+    threads: options.threads ?? 0,
+    listen: { port, publicUrl: url },
+    ...(options.clock === undefined ? {} : { clock: options.clock }),
+    ...(options.dataFolder === undefined ? {} : { dataFolder: options.dataFolder }),
+    ...(options.sessions === undefined ? {} : { sessions: options.sessions }),
+    identity: {
+      people: {
+        kind: "oidc",
+        issuer: provider.url,
+        audience: RESOURCE,
+        client: { id: "gateway", secret: "a secret of at least thirty-two characters" },
+        browser: {
+          scopes: ["openid", "profile", "offline_access", "tasks:read", "tasks:write"],
+        },
+      },
+    },
+    routes: options.routes ?? [
+      { path: "/tasks/**", auth: { by: ["people"], scopes: ["tasks:read"] } },
+      { path: "/pay", auth: { by: ["people"], acr: ["phr"], maxAgeSeconds: 300 } },
+      { path: "/page", auth: { by: ["people"] }, navigable: true },
+      { path: "/live", auth: { by: ["people"] }, websocket: {} },
+      { path: "/open", navigable: true },
+    ],
+  };
+  let gateway = await startGateway(config);
+  parts.defer(() => gateway[Symbol.asyncDispose]());
+  const owned = parts.move();
+  const call: SessionSetUp["call"] = (browser, path, { headers, ...rest } = {}) =>
+    browser.open(`${url}${path}`, {
+      isNavigation: false,
+      site: "same-origin",
+      headers: {
+        ...(rest.method === undefined ? {} : { origin: url, "tidegate-csrf": "1" }),
+        ...headers,
+      },
+      ...rest,
+    });
+  return {
+    get gateway() {
+      return gateway;
+    },
+    provider,
+    upstream,
+    url,
+    async signedIn(who, browser = new TestBrowser()) {
+      const answer = await browser.go(`${url}/.tidegate/sign-in?returnTo=/open`, { as: who });
+      assert.equal(answer.url.href, `${url}/open`, answer.body);
+      assert.equal(answer.status, 200, answer.body);
+      assert.notEqual(browser.cookie("localhost", SESSION), undefined);
+      return browser;
+    },
+    call,
+    async session(browser) {
+      const answer = await call(browser, "/.tidegate/session");
+      assert.equal(answer.status, 200, answer.body);
+      return JSON.parse(answer.body) as Record<string, unknown>;
+    },
+    async restart() {
+      await gateway.gateway.stop("test");
+      gateway = await startGateway({ ...config, dataFolder: gateway.dataFolder });
+    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
