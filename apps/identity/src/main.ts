@@ -19,15 +19,17 @@ async function main(words: readonly string[]): Promise<void> {
   const server = await startIdentity({
     ...config,
     ...config.listen,
+    adminPort: config.admin.port,
+    isRegistrationOpen: config.registration === "open",
     clock: systemClock,
     random: systemRandom,
     logger,
   });
   stopOnSignal(process, server.stages, { clock: systemClock, logger });
   // Written whatever the log level: who started this process waits for it.
-  const { url, publicUrl } = server;
+  const { url, publicUrl, adminUrl } = server;
   process.stdout.write(
-    `${JSON.stringify({ service: "identity", event: "identity.listening", url, publicUrl })}\n`,
+    `${JSON.stringify({ service: "identity", event: "identity.listening", url, publicUrl, adminUrl })}\n`,
   );
   process.send?.({ type: "ready", url });
 }

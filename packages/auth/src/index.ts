@@ -71,6 +71,7 @@ export {
 } from "./security-event-token.ts";
 
 // HTTP Basic against a users file.
+export { parseBasicCredentials, type BasicCredentials } from "./basic-credentials.ts";
 export { createHashingPool, type HashingPool } from "./hashing-pool.ts";
 export {
   createDummyHash,

@@ -2,6 +2,7 @@ import { STATUS_CODES } from "node:http";
 import type { Random } from "@tidegate/clock";
 import { randomUuid, type Logger } from "@tidegate/service-kit";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import { errorPage } from "../pages/error-page.ts";
 import { pageHeaders, SECURITY_HEADERS } from "./page-headers.ts";
 import { Refused } from "./refused.ts";
 
@@ -29,8 +30,8 @@ export function answerFailures(
     const title = STATUS_CODES[refused.status] ?? "Error";
     if (wantsPage(request)) {
       return reply
-        .type("text/plain; charset=utf-8")
-        .send(`${title}\n${refused.message}\n${errorId}\n`);
+        .type("text/html; charset=utf-8")
+        .send(errorPage({ title, message: refused.message, errorId }));
     }
     const problem = { type: "about:blank", title, status: refused.status, detail: refused.message };
     return reply

@@ -1,0 +1,184 @@
+import { join } from "node:path";
+import type { Clock, Random, Timer } from "@tidegate/clock";
+import type { Database } from "@tidegate/service-kit";
+import { Provider } from "oidc-provider";
+import type { IdentityEvents } from "../events.ts";
+import type { AccountPerson } from "./accounts.ts";
+import { ArtifactStore } from "./artifact-store.ts";
+import { createBrowserSessions, type BrowserSessions } from "./browser-sessions.ts";
+import type { ClientFile } from "./client-file.ts";
+import { ConsentStore } from "./consents.ts";
+import { createProvider } from "./create-provider.ts";
+import { LEVELS, type Level } from "./levels.ts";
+import { LogoutDeliveries } from "./logout-deliveries.ts";
+import { noteRefresh, observe } from "./observe-provider.ts";
+import type { ProviderPages } from "./provider-pages.ts";
+import { superviseLibrary } from "./provider-mount.ts";
+import type { ProviderTables } from "./provider-schema.ts";
+import type { Secrets } from "./secrets.ts";
+import { SessionStore } from "./session-store.ts";
+import { signOutAtOnce } from "./sign-out.ts";
+import { SigningKeys } from "./signing-keys.ts";
+
+export interface EmbeddedProviderOptions {
+  readonly issuer: string;
+  readonly dataFolder: string;
+  readonly file: ClientFile;
+  readonly secrets: Secrets;
+  readonly database: Database<ProviderTables>;
+  readonly pages: ProviderPages;
+  readonly findPerson: (personId: string) => Promise<AccountPerson | undefined>;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly events: IdentityEvents;
+  readonly levels?: readonly Level[];
+  readonly fetch?: typeof fetch;
+}
+
+/** The library with its store, keys and duties over time. */
+export interface EmbeddedProvider extends AsyncDisposable {
+  /** The library as it is now; made anew when keys change, so never kept. */
+  current(): Provider;
+  readonly artifacts: ArtifactStore;
+  readonly sessions: SessionStore;
+  readonly consents: ConsentStore;
+  readonly browserSessions: BrowserSessions;
+  readonly deliveries: LogoutDeliveries;
+  rotateKeys(when: "in-order" | "at-once"): Promise<void>;
+  /** Begins what happens by itself: delivering, sweeping, rotating keys. */
+  start(): void;
+  /** Removes what has expired, and changes keys that are due. */
+  keepHouse(): Promise<void>;
+}
+
+// What has expired is refused at once; sweeping only frees the space.
+const HOUSEKEEPING_INTERVAL_MS = 60_000;
+// 500 rows each: what a minute of the busiest permitted traffic leaves behind, several times over.
+const MAX_SWEEPS = 50;
+
+export async function openEmbeddedProvider(
+  options: EmbeddedProviderOptions,
+): Promise<EmbeddedProvider> {
+  const { clock, random, database, events, secrets, pages } = options;
+  const nowSeconds = (): number => Math.floor(clock.wallMs() / 1_000);
+  const keys = await SigningKeys.open({
+    file: join(options.dataFolder, "signing-keys.json"),
+    clock,
+  });
+  const artifacts = new ArtifactStore({ database, clock });
+  const consents = new ConsentStore({ database, clock });
+  const told = new Set(
+    options.file.clients.flatMap((one) => (one.backchannelLogoutUri === undefined ? [] : one.id)),
+  );
+  const deliveries = new LogoutDeliveries({
+    database,
+    clock,
+    events,
+    send: ({ clientId, personId, sid }) => sendLogout(provider, { clientId, personId, sid }),
+  });
+  const sessions = new SessionStore({
+    database,
+    clock,
+    random,
+    events,
+    isToldOfLogout: (clientId) => told.has(clientId),
+    wakeDeliveries: () => deliveries.wake(),
+  });
+
+  const make = (): Provider => {
+    const made = createProvider({
+      issuer: options.issuer,
+      file: options.file,
+      keys,
+      cookieKeys: secrets.cookieKeys,
+      successorSecret: secrets.successorSecret,
+      levels: options.levels ?? LEVELS,
+      artifacts,
+      consents,
+      pages,
+      findPerson: options.findPerson,
+      nowSeconds,
+      fetch: options.fetch ?? fetch,
+      async sessionSaved(session) {
+        await sessions.noteUse(session.uid, Provider.ctx?.get("user-agent"));
+        await sessions.keepBounded(session.personId);
+      },
+    });
+    superviseLibrary(made, {
+      pages,
+      signOutAtOnce: (ctx) => signOutAtOnce(ctx, sessions),
+      tokenAnswered: (ctx) => noteRefresh(ctx, { artifacts, sessions, nowSeconds }),
+    });
+    observe(made, { events, sessions });
+    return made;
+  };
+  let provider = make();
+  const browserSessions = createBrowserSessions({
+    provider: () => provider,
+    sessions,
+    nowSeconds,
+    isThere: async (personId) => {
+      const person = await options.findPerson(personId);
+      return person !== undefined && !person.isDisabled;
+    },
+  });
+
+  const changed = (): void => {
+    provider = make();
+    events.keysChanged({ kids: keys.jwks.keys.map(({ kid }) => kid) });
+  };
+  const keepHouse = async (): Promise<void> => {
+    if (await keys.refresh()) changed();
+    for (let sweeps = 0; sweeps < MAX_SWEEPS && (await sessions.sweep()); sweeps++);
+    deliveries.wake();
+  };
+
+  let timer: Timer | undefined;
+  let housekeeping: Promise<void> = Promise.resolve();
+  const arm = (): void => {
+    timer = clock.after(HOUSEKEEPING_INTERVAL_MS, () => {
+      housekeeping = keepHouse()
+        .catch((error: unknown) => events.failed({ what: "housekeeping", error }))
+        .then(arm);
+    });
+  };
+
+  return {
+    current: () => provider,
+    artifacts,
+    sessions,
+    consents,
+    browserSessions,
+    deliveries,
+    keepHouse,
+    async rotateKeys(when) {
+      await keys.rotate(when);
+      changed();
+    },
+    start() {
+      deliveries.wake();
+      arm();
+    },
+    async [Symbol.asyncDispose]() {
+      timer?.cancel();
+      await housekeeping;
+      timer?.cancel();
+      await deliveries[Symbol.asyncDispose]();
+    },
+  };
+}
+
+async function sendLogout(
+  provider: Provider,
+  logout: { readonly clientId: string; readonly personId: string; readonly sid: string },
+): Promise<void> {
+  const client = await provider.Client.find(logout.clientId);
+  // It was taken out of the client file since: there is nobody to tell.
+  if (client?.backchannelLogoutUri === undefined) return;
+  await (client as unknown as TellsLogout).backchannelLogout(logout.personId, logout.sid);
+}
+
+/** A client as the library has it: makes the logout token (`typ: logout+jwt`, 120 s) and posts it, within 2.5 s. */
+interface TellsLogout {
+  backchannelLogout(personId: string, sid: string): Promise<void>;
+}
