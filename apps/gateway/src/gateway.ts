@@ -186,6 +186,7 @@ class RunningGateway implements Gateway {
             version: VERSION,
             logLinesDropped: log.droppedLines + host.droppedLines,
             revocationsHeld: revocations.size,
+            callersBoxed: penalties?.store.boxedCallers,
             process: facts.read(),
           }),
         limitOverview: () => limitOverview(config, host.limits?.statistics()),

@@ -52,6 +52,26 @@ describe("loadConfig() of a module", () => {
     assert.equal((await load(config.file)).config.listen.port, 2);
   });
 
+  test("runs a file again when a module that it imports changed, and only then", async () => {
+    for (const [name, first, second] of [
+      ["port.ts", "export default 1;", "export default 2;"],
+      ["port.cjs", "module.exports = 1;", "module.exports = 2;"],
+      ["port.json", "1", "2"],
+    ] as const) {
+      const json = name.endsWith("json") ? ' with { type: "json" }' : "";
+      await using config = await write(
+        `import port from "./${name}"${json};${module("listen: { port: port as number },").replace(/const port.*/, "")}`,
+      );
+      const file = join(config.folder, name);
+      await writeFile(file, first);
+      const { routes, listen } = (await load(config.file)).config;
+      assert.equal(listen.port, 1, name);
+      assert.deepEqual((await load(config.file)).config.routes, routes);
+      await writeFile(file, second);
+      assert.equal((await load(config.file)).config.listen.port, 2, name);
+    }
+  });
+
   test("takes plain JavaScript, and a folder whose package.json says CommonJS", async () => {
     const text = module("").replace(": number", "");
     await using config = await write(text, "tidegate.config.mjs");

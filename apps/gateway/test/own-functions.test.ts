@@ -151,6 +151,37 @@ describe("functions on worker threads", () => {
     assert.equal(await gateway.status(["X-Tenant: other"]), 200);
   });
 
+  test("modules of every kind run on workers as they do here: JSON, CommonJS, JavaScript in a folder of either kind", async () => {
+    await using upstream = await startUpstream();
+    await using config = await written({
+      upstream: upstream.url,
+      threads: 1,
+      per: "tenant",
+      head: `import names from "./names.json" with { type: "json" };
+        import old from "./old.cjs";
+        import { prefix } from "./plain.mjs";
+        import legacy from "./legacy.js";
+        const tenant = (caller: Caller) =>
+          prefix + legacy.mark + old.tenantOf(caller.field(names.field) ?? "");`,
+      files: {
+        "package.json": '{ "type": "commonjs" }',
+        "names.json": '{ "field": "x-tenant" }',
+        "old.cjs": "exports.tenantOf = (text) => text.toLowerCase();",
+        "plain.mjs": 'export const prefix = "tenant ";',
+        "legacy.js": 'module.exports = { mark: "# " };',
+      },
+    });
+    await using gateway = await start(config.file);
+    for (const [tenant, status] of [
+      ["One", 200],
+      ["ONE", 200],
+      ["one", 200],
+      ["oNe", 429],
+      ["two", 200],
+    ] as const)
+      assert.equal(await gateway.status([`X-Tenant: ${tenant}`]), status, tenant);
+  });
+
   test("a thread that would run other modules than the main thread refuses to start", async () => {
     await using upstream = await startUpstream();
     await using config = await written({

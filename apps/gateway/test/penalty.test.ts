@@ -12,6 +12,7 @@ import {
   fastClock,
   get,
   readProblem,
+  requestBytes,
   startGateway,
   type GatewayUnderTest,
 } from "./http-harness.ts";
@@ -158,6 +159,42 @@ describe("penalties", () => {
     await flood(gateway, get("/free/%2e%2e%2f", [close]), 60);
     assert.equal(await typeOf(gateway, get("/free/1", [close])), "admitted");
     assert.equal((await gateway.logged("penalty.began")).length, 0);
+  });
+
+  test("bytes over a limit strike as what they are: many small refusals, or more than 30 large ones", async () => {
+    const bytes = {
+      kind: "window",
+      limit: 1_000,
+      seconds: 600,
+      per: "address",
+      cost: "byte",
+    } as const;
+    for (const chunked of [false, true]) {
+      await using parts = await open({ routes: [{ path: "/**", limits: [bytes] }] });
+      const { gateway } = parts;
+      const post = (size: number): string =>
+        chunked
+          ? requestBytes(
+              "POST / HTTP/1.1",
+              ["Transfer-Encoding: chunked", close],
+              `${size.toString(16)}\r\n${"x".repeat(size)}\r\n0\r\n\r\n`,
+            )
+          : requestBytes("POST / HTTP/1.1", [`Content-Length: ${size}`, close], "x".repeat(size));
+      assert.deepEqual(await flood(gateway, post(950), 1), [200]);
+      await flood(gateway, post(900), 30);
+      assert.deepEqual(await gateway.logged("penalty.began"), []);
+      await flood(gateway, post(900), 1);
+      await gateway.loggedAtLeast("penalty.began", 1);
+      assert.equal(await typeOf(gateway, post(1)), BOXED);
+    }
+  });
+
+  test("a limit with `strikes: false` never boxes", async () => {
+    await using parts = await open({
+      routes: [{ path: "/**", limits: [{ ...window("address"), strikes: false }] }],
+    });
+    await flood(parts.gateway, get("/", [close]), 80);
+    assert.equal((await parts.gateway.logged("penalty.began")).length, 0);
   });
 
   test("off unless configured", async () => {

@@ -19,6 +19,7 @@ test("docs/metrics.md lists exactly the families that are rendered", () => {
   const page = renderMetrics(createMetrics().blocks, {
     version: "0",
     revocationsHeld: 0,
+    callersBoxed: 0,
     logLinesDropped: 0,
     process: facts.read(),
   });

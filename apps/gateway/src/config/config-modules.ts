@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { registerHooks } from "node:module";
+import { createRequire, registerHooks } from "node:module";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
 // A configuration that is a module is more than data: it may have functions, which cannot be sent to a thread. So the
@@ -47,6 +47,7 @@ export interface ConfigRun {
 export async function runConfig(file: string): Promise<ConfigRun> {
   const known = runs.get(file);
   if (known !== undefined && isUnchanged(known.modules)) return known;
+  if (known !== undefined) forget(known.modules);
   const run = await runRecorded(file, undefined);
   runs.delete(file);
   runs.set(file, run);
@@ -60,6 +61,7 @@ export async function runConfig(file: string): Promise<ConfigRun> {
  * @throws {Error} when this thread would run other modules than the first one did
  */
 export async function runConfigAgain(modules: ConfigModules): Promise<Namespace> {
+  forget(modules);
   const run = await runRecorded(modules.file, modules);
   if (run.modules.digest !== modules.digest)
     throw new Error(
@@ -169,6 +171,13 @@ async function runRecorded(file: string, given: ConfigModules | undefined): Prom
     // What a function imports later is not part of it any more.
     recordings.delete(id);
   }
+}
+
+/** CommonJS modules are kept by their file, whatever their address says: without this they would not run again. */
+function forget({ modules }: ConfigModules): void {
+  const { cache } = createRequire(import.meta.url);
+  for (const { url, format } of modules)
+    if (format.startsWith("commonjs")) delete cache[pathOf(url)];
 }
 
 function isUnchanged({ modules }: ConfigModules): boolean {

@@ -39,7 +39,7 @@ export interface PenaltyInit {
 
 /** The main thread's side: owns the store, and lets every thread have a gate. */
 export interface Penalties extends AsyncDisposable {
-  readonly store: PenaltyStore;
+  readonly store: PenaltyStore & { readonly boxedCallers: number };
   /** Whether penalties given elsewhere are known here; nothing where there is no elsewhere. */
   readiness(): readonly Readiness[];
   /** For a data plane on this thread. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { ANONYMOUS, type Principal } from "@tidegate/auth";
+import { ANONYMOUS, BASIC_ACR, type Principal } from "@tidegate/auth";
 import fc from "fast-check";
 import { networkAround, penaltyKeyOf } from "./penalty-key.ts";
 
@@ -42,6 +42,15 @@ describe("penaltyKeyOf()", () => {
       [kind, narrow, wide],
       ["address", '["address","192.0.2.1"]', '["network","192.0.2.0/24"]'],
     );
+  });
+
+  test("a password is held like a key, and by what holds its person", () => {
+    const password = penaltyKeyOf({ ...ada, client: "", acr: BASIC_ACR }, "192.0.2.1");
+    assert.equal(password.kind, "key");
+    const token = penaltyKeyOf(ada, "192.0.2.1");
+    assert.equal(password.wide, token.wide);
+    assert.notEqual(password.narrow, token.narrow);
+    assert.notEqual(password.narrow, penaltyKeyOf({ ...ada, client: "" }, "192.0.2.1").narrow);
   });
 
   test("clients and keys have nothing wider", () => {

@@ -115,6 +115,13 @@ export class PenaltyLedger {
     return forgotten;
   }
 
+  /** How many are boxed; looks at all. */
+  boxedAt(nowMs: number): number {
+    let count = 0;
+    for (const penalty of this.#known.values()) if (isBoxed(penalty, nowMs)) count++;
+    return count;
+  }
+
   /** Those boxed last first. */
   list(nowMs: number, limit: number): PenaltyEntry[] {
     return [...this.#known]

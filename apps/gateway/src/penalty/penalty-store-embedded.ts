@@ -95,6 +95,11 @@ export class EmbeddedPenalties extends PenaltyTable implements PenaltyStore, Dis
     return true;
   }
 
+  /** How many are boxed now, for the metrics. */
+  get boxedCallers(): number {
+    return this.#ledger.boxedAt(this.nowMs);
+  }
+
   async list(limit: number): Promise<readonly PenaltyEntry[]> {
     return this.#ledger.list(this.nowMs, Math.min(limit, MOST_LISTED));
   }

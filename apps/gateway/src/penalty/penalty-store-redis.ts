@@ -160,6 +160,11 @@ export class RedisPenalties extends PenaltyTable implements PenaltyStore, AsyncD
     return this.#forget(key);
   }
 
+  /** How many are boxed now, for the metrics. */
+  get boxedCallers(): number {
+    return this.#ledger.boxedAt(this.nowMs);
+  }
+
   async list(limit: number): Promise<readonly PenaltyEntry[]> {
     return this.#ledger.list(this.nowMs, Math.min(limit, MOST_LISTED));
   }

@@ -12,6 +12,7 @@ import { renderMetrics, type MetricFacts } from "./render-metrics.ts";
 const facts: MetricFacts = {
   version: "1.2.3",
   revocationsHeld: 0,
+  callersBoxed: 0,
   logLinesDropped: 4,
   process: {
     cpuUserSeconds: 1.5,

@@ -27,6 +27,8 @@ export interface MetricFacts {
   readonly logLinesDropped: number;
   /** Revocations that still count. */
   readonly revocationsHeld: number;
+  /** Callers in the penalty box now; undefined where there is none. */
+  readonly callersBoxed: number | undefined;
   readonly process: ProcessFacts;
 }
 
@@ -49,6 +51,7 @@ export function renderMetrics(blocks: readonly MetricBlock[], facts: MetricFacts
   families.blocks.add([], blocks.length);
   families.linesDropped.add([], facts.logLinesDropped);
   families.revocations.add([], facts.revocationsHeld);
+  if (facts.callersBoxed !== undefined) families.callersBoxed.add([], facts.callersBoxed);
   return (
     Object.values(families)
       .map((family) => family.text())
@@ -112,6 +115,11 @@ const createFamilies = () => ({
     "tidegate_strikes_total",
     "counter",
     "Callers who went on over their limits, by what it came to.",
+  ),
+  callersBoxed: createFamily(
+    "tidegate_callers_boxed",
+    "gauge",
+    "Callers who sit in the penalty box now; those of all gateways that share it.",
   ),
   penaltyEnds: createFamily(
     "tidegate_penalty_ends_total",
