@@ -1,4 +1,4 @@
-// The types of fast-gateway, express-rate-limit and koa's cookies name Express: nothing here uses it.
+// The types of fast-gateway, express-rate-limit and koa name packages that nothing here uses.
 
 declare module "express" {
   export type Handler = unknown;
@@ -12,4 +12,9 @@ declare namespace Express {
   interface Application {
     readonly locals: unknown;
   }
+}
+
+// koa's types are made for version 1 of it; version 2, which brings types of its own, stands beside them.
+declare module "content-disposition" {
+  export type Options = unknown;
 }
