@@ -28,6 +28,7 @@ import { renderMetrics } from "./record/render-metrics.ts";
 import { GatewayDatabase } from "./store/gateway-database.ts";
 import { VERSION } from "./version.ts";
 import { keepLimitSnapshot, takeLimitSnapshot } from "./worker/limit-snapshot.ts";
+import { EventReports } from "./revocation/event-reports.ts";
 import { openRevocations, revocationSource } from "./revocation/open-revocations.ts";
 import { reservePort } from "./worker/reserve-port.ts";
 import { DataThreads } from "./worker/data-threads.ts";
@@ -165,6 +166,9 @@ class RunningGateway implements Gateway {
       this.#parts.use(browserSessions);
       revocations.whenRevoked((revoked) => browserSessions.revoked(revoked));
     }
+    this.#parts.use(
+      new EventReports({ config, desk: revocations, dataThreads, log, clock, random }),
+    );
     const limitSnapshot = await takeLimitSnapshot(config.dataFolder);
     const penalties = await openPenalties({ config, dataThreads, log, clock, random });
     if (penalties !== undefined) this.#parts.use(penalties);

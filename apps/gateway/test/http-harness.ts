@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import type { Worker } from "node:worker_threads";
 import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { systemClock, type Clock } from "@tidegate/clock";
 import {
   rawConnection,
@@ -30,6 +31,7 @@ export interface GatewayOptions {
   readonly identity?: GatewayConfigInput["identity"];
   readonly sessions?: GatewayConfigInput["sessions"];
   readonly penalty?: GatewayConfigInput["penalty"];
+  readonly revocation?: GatewayConfigInput["revocation"];
   readonly limitStore?: GatewayConfigInput["limitStore"];
   readonly drainTimeoutMs?: number;
   /** Default: everything on this thread. */
@@ -45,6 +47,7 @@ export interface GatewayUnderTest extends AsyncDisposable {
   readonly url: string;
   readonly adminUrl: string;
   readonly dataFolder: string;
+  adminToken(): Promise<string>;
   /** The worker threads that run now; empty when everything runs on this one. */
   readonly threads: readonly (Worker | undefined)[];
   connect(): Promise<RawConnection>;
@@ -67,6 +70,7 @@ export async function startGateway(options: GatewayOptions): Promise<GatewayUnde
       identity: options.identity ?? {},
       sessions: options.sessions ?? {},
       penalty: options.penalty,
+      revocation: options.revocation,
       limitStore: options.limitStore,
       upstreams: { service: { targets: [...options.targets], ...options.upstream } },
       limits: options.limits ?? [],
@@ -99,6 +103,7 @@ export async function startGateway(options: GatewayOptions): Promise<GatewayUnde
     url,
     adminUrl,
     dataFolder: config.dataFolder,
+    adminToken: async () => (await readFile(join(config.dataFolder, "admin-token"), "utf8")).trim(),
     threads,
     connect: () => rawConnection(port),
     async ask(bytes, { method } = {}) {

@@ -18,6 +18,7 @@ export function crossCheck(config: Draft<GatewayConfig>, broken: readonly Config
   checkSessions(config, findings);
   checkRoutes(config, broken, findings);
   checkLimits(config, findings);
+  checkTransmitters(config, findings);
   checkUnused(config, findings);
   return findings;
 }
@@ -72,6 +73,21 @@ function checkSessions(
       ["listen", "publicUrl"],
       "is plain http, from which browsers take no session cookie; people could not sign in",
     );
+}
+
+function checkTransmitters(
+  { revocation, identity = {} }: Draft<GatewayConfig>,
+  findings: Findings,
+): void {
+  const providers = Object.keys(identity).filter((name) => identity[name]?.kind === "oidc");
+  for (const [name, transmitter] of Object.entries(revocation?.transmitters ?? {}))
+    for (const [at, issuer] of (transmitter?.speaksFor ?? []).entries())
+      if (issuer !== undefined && !providers.includes(issuer))
+        findings.mistake(
+          ["revocation", "transmitters", name, "speaksFor", at],
+          "is no OpenID provider under `identity`",
+          providers,
+        );
 }
 
 function checkUnused(config: Draft<GatewayConfig>, findings: Findings): void {

@@ -5,7 +5,8 @@ import { realm } from "./realm.ts";
 import { count, milliseconds } from "./units.ts";
 import { endpointUrl, issuerUrl } from "./url.ts";
 
-const algorithm = z.enum([
+/** A signature algorithm; only asymmetric ones are known. */
+export const algorithm = z.enum([
   "RS256",
   "RS384",
   "RS512",
@@ -169,7 +170,14 @@ export const oidcSchema = z.strictObject({
   client: clientSchema
     .optional()
     .describe(
-      "The gateway's own registration at the provider: for browser sessions, `introspection` and `basic`.",
+      "The gateway's own registration at the provider: for browser sessions, `introspection`, `basic`, and logout tokens at `/.tidegate/backchannel-logout`.",
+    ),
+  logoutTokenTypes: z
+    .array(z.string().min(1))
+    .min(1)
+    .optional()
+    .describe(
+      'Accepted `typ` of logout tokens. Default: by preset, else `["logout+jwt"]` (OpenID Connect Back-Channel Logout 1.0).',
     ),
   browser: browserSchema
     .optional()

@@ -10,6 +10,7 @@ export interface PresetValues {
   readonly otherAudiences: string[];
   readonly tokenFormat: "jwt" | "opaque" | "any" | "session-only";
   readonly tokenTypes: string[];
+  readonly logoutTokenTypes: string[];
   /** Undefined: `scope`, or `scp` where there is none. */
   readonly scopeClaim: string | undefined;
   /** Undefined: `client_id`, and `azp` or `cid` in tokens that are no `at+jwt`. */
@@ -66,6 +67,8 @@ export function presetValues(
         tokenFormat: asked,
         // `at+jwt` once the client's switch for RFC 9068 is on.
         tokenTypes: ["at+jwt", "JWT"],
+        // Older versions say `JWT`.
+        logoutTokenTypes: ["logout+jwt", "JWT"],
         // What its default role mapper adds to every token.
         otherAudiences: ["account"],
         clientClaim: "azp",
@@ -99,6 +102,7 @@ export function fillPreset(written: Written) {
     otherAudiences: written.otherAudiences ?? defaults.otherAudiences,
     tokenFormat: written.tokenFormat ?? defaults.tokenFormat,
     tokenTypes: written.tokenTypes ?? defaults.tokenTypes,
+    logoutTokenTypes: written.logoutTokenTypes ?? defaults.logoutTokenTypes,
     scopeClaim: written.scopeClaim ?? defaults.scopeClaim,
     clientClaim: written.clientClaim ?? defaults.clientClaim,
     acrMap: written.acrMap ?? defaults.acrMap,
@@ -117,6 +121,7 @@ const PLAIN: PresetValues = {
   otherAudiences: [],
   tokenFormat: "jwt",
   tokenTypes: ["at+jwt"],
+  logoutTokenTypes: ["logout+jwt"],
   scopeClaim: undefined,
   clientClaim: undefined,
   acrMap: undefined,

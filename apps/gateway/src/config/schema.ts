@@ -6,6 +6,7 @@ import { identitySchema } from "./identity-schema.ts";
 import { limitSchema } from "./limit-schema.ts";
 import { limitStoreSchema } from "./limit-store-schema.ts";
 import { routeSchema } from "./route-schema.ts";
+import { transmitterSchema } from "./signals-schema.ts";
 import { upstreamSchema } from "./upstream-schema.ts";
 import { bytes, count, milliseconds, name, tcpPort } from "./units.ts";
 import { origin } from "./url.ts";
@@ -148,6 +149,12 @@ export const configSchema = z.strictObject({
     ),
   revocation: z
     .strictObject({
+      transmitters: z
+        .record(name, transmitterSchema)
+        .default({})
+        .describe(
+          "Who may report ended sessions as shared signals (CAEP `session-revoked`, RFC 8935) at `/.tidegate/events`.",
+        ),
       rememberSeconds: count(3_600, 31_622_400, 2_592_000, "seconds").describe(
         "How long a revoked session or sign-in is refused. As long as the longest-lived refresh token of any issuer: until then it could bring new access tokens.",
       ),

@@ -237,6 +237,19 @@ export function revocationRecorded(
   log.event("info", "revocation.recorded", fields);
 }
 
+/** A report of an ended session was not accepted. `who` is empty when nobody here is called so. */
+export function eventReportRefused(
+  log: Log,
+  fields: {
+    readonly what: "logout token" | "signal";
+    readonly who: string;
+    /** More than the sender is told. */
+    readonly why: string;
+  },
+): void {
+  log.event("warn", "revocation.report-refused", fields);
+}
+
 /** A defect of ours: something threw that no step of the road expects. The error id is what the client was told. */
 export function defectFound(
   log: Log,

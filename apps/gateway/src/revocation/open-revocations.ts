@@ -54,7 +54,7 @@ async function issuersOf({ identity }: GatewayConfig): Promise<ReadonlyMap<strin
   const issuers = new Map<string, string>();
   for (const [name, issuer] of Object.entries(identity)) {
     if (issuer.kind === "oidc") issuers.set(name, issuer.issuer);
-    else {
+    else if (issuer.kind === "users-file") {
       const text = await readFile(issuer.file, "utf8");
       issuers.set(name, parseUsersFile(text, issuer.file).issuer);
     }

@@ -28,6 +28,7 @@ import { createRoad } from "../road.ts";
 import { compileRoutes } from "../route/compile-routes.ts";
 import { createPreflights } from "../route/cors.ts";
 import { createRouteTable } from "../route/route-table.ts";
+import { reportEndpoints } from "../revocation/report-endpoints.ts";
 import { Revocations } from "../revocation/revocations.ts";
 import type { SessionEnding } from "../session/live-session.ts";
 import { LiveSessions } from "../session/live-sessions.ts";
@@ -211,10 +212,12 @@ export async function runDataPlane(options: DataPlaneOptions): Promise<RunningDa
       ownEndpoints: createOwnEndpoints({
         readiness,
         jwks: () => keys.jwks,
-        endpoints:
-          browserSessions === undefined
+        endpoints: [
+          ...reportEndpoints(options.main),
+          ...(browserSessions === undefined
             ? []
-            : browserEndpoints({ main: options.main, publicUrl: origin, typeBase }),
+            : browserEndpoints({ main: options.main, publicUrl: origin, typeBase })),
+        ],
       }),
       publicName: createPublicName(
         config,
