@@ -1,9 +1,9 @@
 import { z } from "zod";
-import type { Frozen } from "./frozen.ts";
 import { algorithm } from "./oidc-schema.ts";
 import { count, name } from "./units.ts";
 import { issuerUrl } from "./url.ts";
 
+/** A transmitter of shared signals. */
 export const transmitterSchema = z.strictObject({
   issuer: issuerUrl.describe(
     "Who signs the reports, exactly as it stands in their `iss`. Its keys are found by its metadata.",
@@ -22,6 +22,3 @@ export const transmitterSchema = z.strictObject({
     .describe("Signature algorithms that are accepted."),
   clockToleranceSeconds: count(0, 60, 5, "seconds").describe("How far its clock may differ."),
 });
-
-/** A transmitter of shared signals. */
-export type TransmitterConfig = Frozen<z.output<typeof transmitterSchema>>;

@@ -12,7 +12,7 @@ export function recordKeyLoads(log: Log, issuer: string): (load: KeyLoad) => voi
       told = keyCount;
       return;
     }
-    const cause = error instanceof Error ? error : new Error(String(error));
+    const cause = error instanceof Error ? error : new Error("the load failed", { cause: error });
     issuerFailed(log, { issuer, error: cause, servesOldKeys: keyCount > 0 });
   };
 }
