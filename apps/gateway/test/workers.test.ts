@@ -74,6 +74,28 @@ describe("workers", () => {
     assert.equal(statuses.filter((status) => status === 200).length, 10);
   });
 
+  test("slots that a worker held when it died are free at once, not when they expire", async () => {
+    await using upstream = await startUpstream({
+      onRequest(request, response) {
+        if (request.target !== "/slow") response.end("done");
+      },
+    });
+    await using gateway = await startGateway({
+      targets: [upstream.url],
+      threads: 2,
+      routes: [{ path: "/**", limits: [{ kind: "concurrency", limit: 2, per: "address" }] }],
+    });
+    const held = [0, 1].map(() => gateway.ask(GET.replace("/", "/slow")).catch(() => undefined));
+    await upstream.requestAt(1);
+    assert.equal((await gateway.ask(GET)).status, 429);
+    // Whoever of the two held them: both die.
+    const ended = gateway.threads.map(async (thread) => thread?.terminate());
+    await Promise.all(ended);
+    await gateway.loggedAtLeast("worker.started", 4);
+    assert.equal((await gateway.ask(GET)).status, 200);
+    await Promise.all(held);
+  });
+
   test("wrong passwords are counted for the machine, and a good one is known to all", async () => {
     await using folder = await tempFolder();
     const file = folder.file("users.json");

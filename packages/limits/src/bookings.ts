@@ -1,6 +1,7 @@
 import type { HeldRecords } from "./held-records.ts";
 import { chargeRefundable, overcharge, remainingOf, repairRecord, settle } from "./limit-kind.ts";
-import { renewConcurrency } from "./concurrency.ts";
+import { finishConcurrency, renewConcurrency } from "./concurrency.ts";
+import { takeHeld, type HolderLog, type HolderPlace } from "./holder-log.ts";
 import { BOOKED_AT, KIND, OVERRUN, type LimitPlan } from "./limit-plan.ts";
 import { findOrInsert, isRecordOf, RECORD_LOCK } from "./limit-table.ts";
 import type { Reservation } from "./limiter.ts";
@@ -16,6 +17,7 @@ export class Bookings {
   readonly #ticks: Float64Array;
   readonly #locks: RecordLocks;
   readonly #held: HeldRecords;
+  readonly #log: HolderLog | undefined;
   /** Passed to the kinds when a reservation ends; refilled. */
   readonly #booked = { cost: 0, actual: 0, bookedAt: 0.5 };
 
@@ -24,11 +26,14 @@ export class Bookings {
     readonly ticks: Float64Array;
     readonly locks: RecordLocks;
     readonly held: HeldRecords;
+    /** Where this thread writes down what it holds. */
+    readonly log: HolderLog | undefined;
   }) {
     this.#plans = options.plans;
     this.#ticks = options.ticks;
     this.#locks = options.locks;
     this.#held = options.held;
+    this.#log = options.log;
   }
 
   /** Charges the held records, all of which have room, and notes where. */
@@ -48,6 +53,7 @@ export class Bookings {
         chargeRefundable(plan, record, costs[i]!);
       }
       reservation.bookedAt[i] = this.#ticks[BOOKED_AT]!;
+      this.#writeDown(reservation, i);
     }
     reservation.count = count;
   }
@@ -88,6 +94,7 @@ export class Bookings {
       if (plan.kind !== KIND.concurrency) continue;
       const record = reservation.record[i]!;
       this.#ticks[BOOKED_AT] = -1;
+      this.#log?.clear(reservation.heldAt[i]!);
       if (lockRecord(this.#locks, plan, record)) {
         if (isStillBooked(plan, record, reservation, i)) {
           renewConcurrency(plan, record, reservation.cost[i]!, reservation.bookedAt[i]!);
@@ -95,9 +102,44 @@ export class Bookings {
         this.#locks.release(2 * record + RECORD_LOCK);
       }
       reservation.bookedAt[i] = this.#ticks[BOOKED_AT]!;
+      this.#writeDown(reservation, i);
       if (reservation.bookedAt[i]! < 0) isHeld = false;
     }
     return isHeld;
+  }
+
+  /** Gives back what a dead thread held. */
+  reclaim(place: HolderPlace): number {
+    let units = 0;
+    for (const held of takeHeld(place)) {
+      const plan = this.#plans[held.limit]!;
+      const { record, identity0, identity1 } = held;
+      // Only another thread that died in the same moment holds a lock for so long. Waiting for each of many
+      // entries would stop the supervisor: what is left expires.
+      if (!lockRecord(this.#locks, plan, record)) break;
+      if (isRecordOf(plan, record, identity0, identity1)) {
+        units += held.units;
+        finishConcurrency(plan, record, held.units, held.epoch);
+      }
+      this.#locks.release(2 * record + RECORD_LOCK);
+    }
+    return units;
+  }
+
+  #writeDown(reservation: Reservation, i: number): void {
+    const limit = reservation.limit[i]!;
+    const epoch = reservation.bookedAt[i]!;
+    const isHeld = this.#plans[limit]!.kind === KIND.concurrency && epoch >= 0;
+    reservation.heldAt[i] = -1;
+    if (this.#log === undefined || !isHeld) return;
+    reservation.heldAt[i] = this.#log.note({
+      units: reservation.cost[i]!,
+      limit,
+      record: reservation.record[i]!,
+      identity0: reservation.identity[2 * i]!,
+      identity1: reservation.identity[2 * i + 1]!,
+      epoch,
+    });
   }
 
   /** Ends one position of a reservation with `actual` units spent; returns those above what there was room for. */
@@ -105,6 +147,7 @@ export class Bookings {
     const plan = this.#plans[reservation.limit[i]!]!;
     const cost = reservation.cost[i]!;
     let record = reservation.record[i]!;
+    this.#log?.clear(reservation.heldAt[i]!);
     // What cannot be ended now expires by itself, spent.
     if (!lockRecord(this.#locks, plan, record)) return 0;
     // A record that limited nobody any more may serve somebody else by now.
@@ -159,4 +202,5 @@ function movePosition(reservation: Reservation, from: number, to: number): void 
   reservation.identity[2 * to] = reservation.identity[2 * from]!;
   reservation.identity[2 * to + 1] = reservation.identity[2 * from + 1]!;
   reservation.bookedAt[to] = reservation.bookedAt[from]!;
+  reservation.heldAt[to] = reservation.heldAt[from]!;
 }

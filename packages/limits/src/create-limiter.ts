@@ -1,7 +1,7 @@
 import type { Clock, Random } from "@tidegate/clock";
 import type { EmbeddedLimiter } from "./embedded-limiter.ts";
 import type { LimitDefinition } from "./limit-definition.ts";
-import { createLimiterMemory, type LimiterMemory } from "./limiter-memory.ts";
+import { createLimiterMemory, holderPlace, type LimiterMemory } from "./limiter-memory.ts";
 import { NoLocks, SharedLocks, type LockOwner } from "./record-lock.ts";
 import { TableLimiter } from "./table-limiter.ts";
 
@@ -61,5 +61,6 @@ export function attachLimiter(options: {
     locks: new SharedLocks(new Int32Array(options.memory.buffer), options.lockOwner),
     maxHandles: options.maxHandles ?? DEFAULT_MAX_HANDLES,
     clock: options.clock,
+    holders: holderPlace(options.memory, options.lockOwner),
   });
 }

@@ -1,4 +1,5 @@
 import type { DemandStatistics } from "./demand-statistics.ts";
+import type { LockOwner } from "./record-lock.ts";
 import type { Limiter, LimiterStatistics, Reservation } from "./limiter.ts";
 
 /** What a limiter in memory can do beyond the seam. */
@@ -33,6 +34,13 @@ export interface EmbeddedLimiter extends Limiter {
    * @returns false when a slot was given up for lost meanwhile: somebody else may hold it
    */
   renew(reservation: Reservation, nowMs: number): boolean;
+
+  /**
+   * Gives back the slots of concurrency limits that an ended thread held, at once and not when they expire. Only after `endLockOwner`,
+   * and before that lock owner's next life. Needs `threads` in `createLimiterMemory`.
+   * @returns units given back
+   */
+  reclaimHeld(lockOwner: LockOwner, nowMs: number): number;
 
   /**
    * Spends what was used already, whether it fits or not: for costs known only afterwards. An explicit choice, because

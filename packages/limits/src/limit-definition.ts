@@ -70,7 +70,7 @@ export interface ConcurrencyDefinition extends AnyDefinition {
   readonly limit: number;
   /**
    * A holder not heard of for this long is lost and its slots come free, at the latest after twice as long: its
-   * thread ended, or its caller forgot it. Whoever holds longer calls `renew` more often than this. Default 60.
+   * caller forgot it, or its thread ended and nobody called `reclaimHeld`. Whoever holds longer calls `renew` more often than this. Default 60.
    */
   readonly expireSeconds?: number;
 }

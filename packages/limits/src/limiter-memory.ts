@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { Clock, Random } from "@tidegate/clock";
 import { HISTOGRAM_BUCKETS } from "./demand-meter.ts";
+import { HOLDER_LOG_ELEMENTS, needsHolderLogs, type HolderPlace } from "./holder-log.ts";
 import { problemsOf, type LimitDefinition } from "./limit-definition.ts";
 import {
   LATEST_PERIOD,
@@ -13,11 +14,11 @@ import { readSnapshot } from "./limit-snapshot.ts";
 import { restoreSnapshot, type RestoredLimit } from "./limit-restore.ts";
 import { initTable } from "./limit-table.ts";
 import { QuotaCalendar } from "./quota-calendar.ts";
-import { beginOwner, endOwner, type LockOwner } from "./record-lock.ts";
+import { beginOwner, endOwner, MAX_LOCK_OWNERS, type LockOwner } from "./record-lock.ts";
 
 /**
  * All that threads must have in common to share one limiter: send it to a worker as it is and
- * `attachLimiter` there. The layout follows from the definitions alone.
+ * `attachLimiter` there. The layout follows from the definitions and `threads`.
  */
 export interface LimiterMemory {
   readonly buffer: SharedArrayBuffer;
@@ -25,6 +26,8 @@ export interface LimiterMemory {
   /** Key of the hash. Known to nobody outside: with it, colliding keys can be made. */
   readonly secret: Uint8Array;
   readonly reservationMs: number;
+  /** Threads of lock owners [1, threads] write down what they hold of concurrency limits. */
+  readonly threads: number;
   /** What became of each limit of the snapshot that this memory began with. */
   readonly restored: readonly RestoredLimit[];
 }
@@ -45,10 +48,15 @@ export function createLimiterMemory(options: {
   readonly definitions: readonly LimitDefinition[];
   readonly reservationMs: number;
   readonly random: Random;
+  /**
+   * How many threads will use it, as lock owners 1 to this. What they hold of concurrency limits is written down, for
+   * `reclaimHeld`. Default 0: what a dead thread held comes free by expiry.
+   */
+  readonly threads?: number;
   /** What an earlier limiter spent: `snapshot` bytes of it, and the clock of now. Its secret is taken over. */
   readonly snapshot?: { readonly bytes: Uint8Array; readonly clock: Clock } | undefined;
 }): LimiterMemory {
-  const { definitions, reservationMs, random, snapshot } = options;
+  const { definitions, reservationMs, random, snapshot, threads = 0 } = options;
   const problems = definitions.flatMap((definition, index) =>
     problemsOf(definition).map((problem) => `definitions[${index}].${problem}`),
   );
@@ -56,8 +64,9 @@ export function createLimiterMemory(options: {
     throw new RangeError(`Cannot make a limiter:\n  ${problems.join("\n  ")}`);
   }
   assert(reservationMs >= 1 && reservationMs <= 3_600_000, "reservationMs must be 1 to 3600000");
+  assert(threads >= 0 && threads <= MAX_LOCK_OWNERS, "threads must be 0 to 126");
 
-  const bytes = 8 * layOut(definitions, reservationMs).words;
+  const bytes = 8 * layOut({ definitions, reservationMs, threads }).words;
   if (bytes > LARGEST_BUFFER_BYTES) {
     throw new RangeError(
       `Cannot make a limiter: tables of ${bytes} bytes are above ${LARGEST_BUFFER_BYTES}; lower maxKeys`,
@@ -69,6 +78,7 @@ export function createLimiterMemory(options: {
     definitions: structuredClone(definitions),
     secret: earlier?.secret ?? Uint8Array.from(random.bytes(16)),
     reservationMs,
+    threads,
     restored: [],
   };
   const plans = toPlans(memory, snapshot?.clock);
@@ -100,7 +110,7 @@ export function toPlans(memory: LimiterMemory, clock: Clock | undefined): LimitP
   const f64 = new Float64Array(memory.buffer);
   const u16 = new Uint16Array(memory.buffer);
   const ticks = new Float64Array(2);
-  return layOut(memory.definitions, memory.reservationMs).tables.map((table, index) => {
+  return layOut(memory).tables.map((table, index) => {
     const definition = memory.definitions[index]!;
     const calendar =
       definition.kind === "quota" && clock !== undefined
@@ -110,7 +120,17 @@ export function toPlans(memory: LimiterMemory, clock: Clock | undefined): LimitP
   });
 }
 
-function layOut(definitions: readonly LimitDefinition[], reservationMs: number) {
+/** Where the thread of lock owner `owner` writes down what it holds; undefined when nothing is to be. */
+export function holderPlace(memory: LimiterMemory, life: LockOwner): HolderPlace | undefined {
+  const owner = life >>> 24;
+  const { holders } = layOut(memory);
+  if (holders === 0 || owner > memory.threads) return undefined;
+  const i32 = new Int32Array(memory.buffer);
+  return { i32, first: holders + (owner - 1) * HOLDER_LOG_ELEMENTS };
+}
+
+function layOut(memory: Pick<LimiterMemory, "definitions" | "reservationMs" | "threads">) {
+  const { definitions, reservationMs, threads } = memory;
   let words = OWNER_TABLE_WORDS;
   const tables = definitions.map((definition) => {
     const shape = toPlanShape(definition, reservationMs);
@@ -128,5 +148,8 @@ function layOut(definitions: readonly LimitDefinition[], reservationMs: number) 
       firstRecord,
     };
   });
-  return { words, tables };
+  if (threads === 0 || !needsHolderLogs(tables)) return { words, tables, holders: 0 };
+  // First 32-bit element of the logs.
+  const holders = 2 * words;
+  return { words: words + (threads * HOLDER_LOG_ELEMENTS) / 2, tables, holders };
 }

@@ -134,6 +134,8 @@ export interface Reservation {
   readonly identity: Int32Array;
   /** The limit kind's own note of when it was booked. */
   readonly bookedAt: Float64Array;
+  /** Where the thread wrote down that it holds these units, or -1. */
+  readonly heldAt: Int32Array;
 }
 
 export function createReservation(): Reservation {
@@ -144,6 +146,7 @@ export function createReservation(): Reservation {
     cost: new Int32Array(MAX_LIMITS_AT_ONCE),
     identity: new Int32Array(2 * MAX_LIMITS_AT_ONCE),
     bookedAt: new Float64Array(MAX_LIMITS_AT_ONCE),
+    heldAt: new Int32Array(MAX_LIMITS_AT_ONCE),
   };
 }
 

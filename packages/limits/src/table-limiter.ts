@@ -5,6 +5,7 @@ import { demandOf } from "./demand-statistics.ts";
 import type { EmbeddedLimiter, EmbeddedStatistics } from "./embedded-limiter.ts";
 import { HandleTable, LIMIT, RECORD } from "./handle-table.ts";
 import { HeldRecords } from "./held-records.ts";
+import { HolderLog, type HolderPlace } from "./holder-log.ts";
 import { KeyedHash } from "./keyed-hash.ts";
 import { charge, chargeDenied, fits, remainingOf, resetTicksOf, shortageOf } from "./limit-kind.ts";
 import { NOW, OVERRUN, REFUSALS, SPILL_RECORDS, type LimitPlan } from "./limit-plan.ts";
@@ -17,8 +18,8 @@ import {
   type Outcome,
   type Reservation,
 } from "./limiter.ts";
-import { toPlans, type LimiterMemory } from "./limiter-memory.ts";
-import type { RecordLocks } from "./record-lock.ts";
+import { holderPlace, toPlans, type LimiterMemory } from "./limiter-memory.ts";
+import type { LockOwner, RecordLocks } from "./record-lock.ts";
 import { chargeShadow } from "./shadow-charge.ts";
 import { TICKS_PER_MS, toMs } from "./ticks.ts";
 
@@ -49,6 +50,8 @@ export class TableLimiter implements EmbeddedLimiter {
     readonly maxHandles: number;
     /** What quotas read the calendar from. */
     readonly clock?: Clock | undefined;
+    /** Where this thread writes down what it holds. */
+    readonly holders?: HolderPlace | undefined;
   }) {
     const { memory, locks, maxHandles, clock } = options;
     if (clock === undefined && memory.definitions.some(({ kind }) => kind === "quota")) {
@@ -67,6 +70,7 @@ export class TableLimiter implements EmbeddedLimiter {
       ticks: this.#ticks,
       locks,
       held: this.#held,
+      log: options.holders && new HolderLog(options.holders),
     });
   }
 
@@ -185,6 +189,12 @@ export class TableLimiter implements EmbeddedLimiter {
   renew(reservation: Reservation, nowMs: number): boolean {
     this.#ticks[NOW] = Math.floor(nowMs * TICKS_PER_MS);
     return this.#bookings.renew(reservation);
+  }
+
+  reclaimHeld(life: LockOwner, nowMs: number): number {
+    this.#ticks[NOW] = Math.floor(nowMs * TICKS_PER_MS);
+    const place = holderPlace(this.#memory, life);
+    return place === undefined ? 0 : this.#bookings.reclaim(place);
   }
 
   debit(handles: Int32Array, costs: Int32Array, count: number, nowMs: number): number {

@@ -15,7 +15,9 @@ export interface Hammer {
   readonly task:
     | { readonly kind: "count"; readonly limits: readonly number[]; readonly calls: number }
     | { readonly kind: "keys"; readonly keys: number; readonly callsPerKey: number }
-    | { readonly kind: "forever"; readonly keys: number };
+    | { readonly kind: "forever"; readonly keys: number }
+    | { readonly kind: "hold"; readonly units: number }
+    | { readonly kind: "hold and let go" };
   /** Element 0: set to begin. 1: ready workers. 2: locks not had in time. From `ADMISSIONS` on: admissions by key. */
   readonly shared: Int32Array;
 }
@@ -26,6 +28,7 @@ const limiter = attachLimiter({ memory, lockOwner, maxHandles: 100_000 });
 const report = createLimitReport();
 const ones = Int32Array.of(1, 1);
 const NOW_MS = 1_000;
+const slots = Array.from({ length: 8 }, () => createReservation());
 
 Atomics.add(shared, 1, 1);
 Atomics.notify(shared, 1);
@@ -40,9 +43,39 @@ switch (task.kind) {
     break;
   case "forever":
     for (;;) takeAndGiveBack(task.keys);
+  case "hold":
+    hold(task.units);
+    break;
+  case "hold and let go":
+    for (let turn = 0; ; turn++) holdAndLetGo(turn);
 }
 Atomics.add(shared, 2, limiter.statistics().lockTimeouts);
 parentPort!.close();
+
+/** Takes slots of the one limit and waits for the end with them. */
+function hold(units: number): never {
+  const handles = Int32Array.of(limiter.intern(0, "ada"));
+  for (let held = 0; held < units; held++) {
+    const reservation = createReservation();
+    limiter.reserve(handles, Int32Array.of(1), 1, NOW_MS, report, reservation);
+    limiter.renew(reservation, NOW_MS);
+  }
+  Atomics.store(shared, ADMISSIONS, 1);
+  Atomics.notify(shared, ADMISSIONS);
+  for (;;) Atomics.wait(shared, 1, Atomics.load(shared, 1));
+}
+
+/** Every step that a holder can make. */
+function holdAndLetGo(turn: number): void {
+  const handles = Int32Array.of(limiter.intern(0, "ada"));
+  const reservation = slots[turn % slots.length]!;
+  const nowMs = NOW_MS + turn / 100;
+  limiter.finish(reservation, nowMs);
+  limiter.reserve(handles, Int32Array.of(1 + (turn % 3)), 1, nowMs, report, reservation);
+  limiter.settle(slots[(turn + 3) % slots.length]!, nowMs);
+  limiter.renew(slots[(turn + 5) % slots.length]!, nowMs);
+  limiter.release(handles[0]!);
+}
 
 /** One unit of two limits, again and again; every third admission is given back. */
 function count(limits: readonly number[], calls: number): void {

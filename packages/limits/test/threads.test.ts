@@ -1,7 +1,24 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { attachLimiter, beginLockOwner, createLimitReport } from "@tidegate/limits";
-import { ADMISSIONS, DAY, endThreads, NOW_MS, openMemory, runTwo } from "./thread-runs.ts";
+import {
+  attachLimiter,
+  beginLockOwner,
+  createLimitReport,
+  createReservation,
+  endLockOwner,
+  OUTCOME,
+} from "@tidegate/limits";
+import {
+  ADMISSIONS,
+  DAY,
+  endHolders,
+  endThreads,
+  NOW_MS,
+  openMemory,
+  release,
+  runTwo,
+  start,
+} from "./thread-runs.ts";
 
 describe("attachLimiter() over threads", { timeout: 60_000 }, () => {
   test("acquire() of two limits by two threads, a million each: exactly the limit, from both or none", async () => {
@@ -50,6 +67,33 @@ describe("attachLimiter() over threads", { timeout: 60_000 }, () => {
     await runTwo(memory, shared, [task, task]);
     assert.ok(shared.subarray(ADMISSIONS).every((admitted) => admitted <= 5));
     assert.ok(shared.subarray(ADMISSIONS).filter((admitted) => admitted === 5).length >= 1_000);
+  });
+
+  test("slots of concurrency limits that an ended thread held are free at once, and nobody else's", async () => {
+    const memory = openMemory([
+      { kind: "concurrency", name: "c", limit: 5, expireSeconds: 3_600, maxKeys: 10 },
+    ]);
+    const limiter = attachLimiter({ memory, lockOwner: beginLockOwner(memory, 1) });
+    const report = createLimitReport();
+    const handles = Int32Array.of(limiter.intern(0, "ada"));
+    limiter.reserve(handles, Int32Array.of(1), 1, NOW_MS, report, createReservation());
+    const shared = new Int32Array(new SharedArrayBuffer(64));
+    const { lockOwner, worker } = start(memory, 2, { task: { kind: "hold", units: 4 }, shared });
+    await release(shared, 1);
+    const held = Atomics.waitAsync(shared, ADMISSIONS, 0, 10_000);
+    if (held.async) await held.value;
+    const next = createReservation();
+    const take = () => limiter.reserve(handles, Int32Array.of(4), 1, NOW_MS, report, next);
+    assert.equal(take(), OUTCOME.refused);
+    await worker.terminate();
+    endLockOwner(memory, lockOwner);
+    assert.equal(limiter.reclaimHeld(lockOwner, NOW_MS), 4);
+    assert.equal(take(), OUTCOME.admitted);
+    assert.equal(limiter.peek(handles, Int32Array.of(1), 1, NOW_MS, report), OUTCOME.refused);
+  });
+
+  test("threads ended at any step of a holder free what they held and never more", async () => {
+    await endHolders({ lives: 6 });
   });
 
   test("threads ended in the middle of anything leave no key stuck and no limit exceeded", async () => {

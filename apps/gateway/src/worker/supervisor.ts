@@ -110,6 +110,7 @@ export class Supervisor implements AsyncDisposable {
         : createLimiterMemory({
             definitions,
             random,
+            threads: workers,
             reservationMs: DEFAULT_RESERVATION_MS,
             snapshot: limitSnapshot === undefined ? undefined : { bytes: limitSnapshot, clock },
           });
@@ -276,7 +277,11 @@ export class Supervisor implements AsyncDisposable {
 
   #ended(seat: Seat): void {
     const memory = this.#limiterMemory;
-    if (memory !== undefined && seat.lockOwner !== undefined) endLockOwner(memory, seat.lockOwner);
+    if (memory !== undefined && seat.lockOwner !== undefined) {
+      endLockOwner(memory, seat.lockOwner);
+      // What ran there ended with it; without this its slots would come free only when they expire.
+      this.limits?.reclaimHeld(seat.lockOwner, this.#options.clock.monotonicMs());
+    }
     seat.lockOwner = undefined;
     if (seat.penalties !== undefined) this.#options.penalties?.end(seat.penalties);
     seat.penalties = undefined;
