@@ -11,7 +11,8 @@ import {
   waitFor,
   type RawAnswer,
 } from "@tidegate/testkit";
-import { get, readProblem, startGateway } from "./http-harness.ts";
+import { fastClock, get, readProblem, startGateway } from "./http-harness.ts";
+import { setUpSessions } from "./session-harness.ts";
 
 const close = "Connection: close";
 
@@ -167,6 +168,53 @@ describe("after a penalty", () => {
       assert.equal(boxed["reauthenticationRequired"], false);
       assert.equal((await t.opened(credential)).status, 200);
     }
+  });
+});
+
+describe("after a penalty, a browser session", () => {
+  test("is of no use until its person signs in again; single sign-on is no sign-in", async () => {
+    // Fast for the box alone: sign-ins are told by the wall.
+    const clock = fastClock(15);
+    const auth = { by: ["people"] };
+    await using t = await setUpSessions({
+      clock,
+      penalty: {},
+      routes: [
+        {
+          path: "/limited",
+          auth,
+          limits: [{ kind: "window", limit: 1, seconds: 3_600, per: "user" }],
+        },
+        { path: "/free", auth },
+        { path: "/open", navigable: true },
+      ],
+    });
+    const browser = await t.signedIn("ada");
+    for (let count = 0; count < 33; count++) await t.call(browser, "/limited");
+    await t.gateway.loggedAtLeast("penalty.began", 1);
+    const boxed = await t.call(browser, "/free");
+    assert.equal(boxed.status, 429);
+    assert.match(boxed.body, /"reauthenticationRequired":true/);
+    const opened = await waitFor(
+      async () => {
+        const answer = await t.call(browser, "/free");
+        return answer.status === 429 ? undefined : answer;
+      },
+      { what: "the box to open" },
+    );
+    assert.equal(opened.status, 401);
+    const challenge = String(opened.headers["www-authenticate"]);
+    const maxAge = /error="insufficient_user_authentication".*, max_age=(\d+)$/.exec(
+      challenge,
+    )?.[1];
+    assert.notEqual(maxAge, undefined, challenge);
+
+    // The provider still knows them, and lets them through without a word.
+    await browser.go(`${t.url}/.tidegate/sign-in?returnTo=/open`);
+    assert.equal((await t.call(browser, "/free")).status, 401);
+    const stepUp = `${t.url}/.tidegate/step-up?maxAge=${maxAge}&prompt=login&returnTo=/open`;
+    await browser.go(stepUp, { as: "ada" });
+    assert.equal((await t.call(browser, "/free")).status, 200);
   });
 });
 

@@ -35,6 +35,7 @@ export async function setUpSessions(
     readonly accessTokenSeconds?: number;
     readonly issuesRefreshTokens?: boolean;
     readonly routes?: Config["routes"];
+    readonly penalty?: Config["penalty"];
     readonly clock?: Clock;
     readonly dataFolder?: string;
   } = {},
@@ -59,6 +60,7 @@ export async function setUpSessions(
     targets: [upstream.url],
     threads: options.threads ?? 0,
     listen: { port, publicUrl: url },
+    ...(options.penalty === undefined ? {} : { penalty: options.penalty }),
     ...(options.clock === undefined ? {} : { clock: options.clock }),
     ...(options.dataFolder === undefined ? {} : { dataFolder: options.dataFolder }),
     ...(options.sessions === undefined ? {} : { sessions: options.sessions }),

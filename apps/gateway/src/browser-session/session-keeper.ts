@@ -224,6 +224,7 @@ export class SessionKeeper implements Disposable {
         scopes: record.scopes,
         acr: record.acr,
         authTimeSeconds: record.authTimeSeconds,
+        sessionCreatedSeconds: Math.floor(record.beganMs / 1_000),
         issuedAtSeconds: record.issuedAtSeconds,
         keyThumbprint: "",
         sessionId: record.providerSession,
