@@ -1,8 +1,7 @@
-import type { Principal } from "@tidegate/auth";
 import type { Clock } from "@tidegate/clock";
 import { kindOfCredential } from "../identify/presented-credential.ts";
-import { CALL_KIND, type Peer } from "../judge/call.ts";
-import { isOwnLimit } from "../judge/limit-key.ts";
+import { CALL_KIND, type Peer, type Session } from "../judge/call.ts";
+import { isOwnLimit, keyOf, type LimitKey } from "../judge/limit-key.ts";
 import type { LimitDetail, LimitUse } from "../judge/limit-policy.ts";
 import { REASON } from "../judge/reason.ts";
 import type { Refusal } from "../judge/refusal.ts";
@@ -18,7 +17,7 @@ export type StrikeOutcome = StrikeResult["outcome"] | "failed";
 
 /** Who sent what was refused. */
 interface Sender {
-  readonly principal: Principal;
+  readonly session: Session;
   readonly peer: Peer;
 }
 
@@ -63,7 +62,7 @@ export class Strikes {
     // Before identification nobody has proved anything; with a credential it is not known yet whether they can.
     if (policy.stage === "address" && route.config.auth !== "none" && hasCredential(visit)) return;
     const bytes = call?.bytes ?? 0;
-    this.#count({ principal: session.principal, peer }, refusal, { isSocket: false, bytes });
+    this.#count({ session, peer }, refusal, { isSocket: false, bytes });
   }
 
   /**
@@ -75,43 +74,47 @@ export class Strikes {
   }
 
   /** The limit with `exceed: "penalise"` that refused, if the sender can be penalised for it. */
-  penalisedBy({ principal }: Sender, refusal: Refusal): LimitUse | undefined {
-    return find(refusal, (use) => use.exceed === "penalise" && isTheirs(use, principal));
+  penalisedBy({ session }: Sender, refusal: Refusal): LimitUse | undefined {
+    return find(refusal, (use) => use.exceed === "penalise" && isTheirs(use, session));
   }
 
   /** The limit whose delays count against the sender. */
-  delayedBy({ principal }: Sender, refusal: Refusal): LimitUse | undefined {
-    return find(refusal, (use) => use.exceed === "delay" && isTheirs(use, principal));
+  delayedBy({ session }: Sender, refusal: Refusal): LimitUse | undefined {
+    return find(refusal, (use) => use.exceed === "delay" && isTheirs(use, session));
   }
 
   /**
    * A strike without counting: the limit says so, or reading was paused nearly all the time.
    * @returns when it is known what it came to; never rejects
    */
-  now({ principal, peer }: Sender, use: LimitUse): Promise<void> {
-    return this.#strike(this.#names.of(principal, peer).key, use.name);
+  now({ session, peer }: Sender, use: LimitUse): Promise<void> {
+    return this.#strike(this.#names.of(session.principal, peer).key, use.name);
   }
 
   #count(
-    { principal, peer }: Sender,
+    { session, peer }: Sender,
     refusal: Refusal,
     { isSocket, bytes }: { isSocket: boolean; bytes: number },
   ): void {
     const { uses, report } = refusal.detail as LimitDetail;
-    const { key, name } = this.#names.of(principal, peer);
+    const { key, name } = this.#names.of(session.principal, peer);
     // Nothing is added by counting on while the strike is on its way: a flood goes on until then.
     if (this.#underWay.has(key.narrow)) return;
     let caller: string | undefined;
     for (let at = 0; at < report.violatedCount; at++) {
       const use = uses[report.violated[at] as number];
       if (use === undefined || !use.strikes || (isSocket && use.exceed === "delay")) continue;
-      if (!isOwnLimit(use.key, principal, { isSocket })) continue;
+      if (!isOwnLimit(use.key, session.principal, { isSocket })) continue;
       if (caller === undefined) {
         this.#store.look(name, this.#view);
         caller = `${this.#view.generation} ${key.narrow}`;
       }
       const nowMs = this.#clock.monotonicMs();
-      const isTooMany = this.#denials.add(use.limitIndex, caller, {
+      // A limit of each connection is counted for each connection: ten tabs are not one that sends ten times too much.
+      const counted = isOfUser(use.key)
+        ? caller
+        : `${caller} ${keyOf(use.key, { session, peer, source: undefined })}`;
+      const isTooMany = this.#denials.add(use.limitIndex, counted, {
         nowMs,
         ...(use.cost === "byte" ? { bytes } : {}),
       });
@@ -135,7 +138,7 @@ export class Strikes {
   }
 }
 
-function isTheirs(use: LimitUse, principal: Principal): boolean {
+function isTheirs(use: LimitUse, { principal }: Session): boolean {
   return use.strikes && isOwnLimit(use.key, principal, { isSocket: true });
 }
 
@@ -148,6 +151,8 @@ function find(refusal: Refusal, wanted: (use: LimitUse) => boolean): LimitUse | 
   }
   return undefined;
 }
+
+const isOfUser = ({ parts }: LimitKey): boolean => parts.length === 1 && parts[0] === "user";
 
 const hasCredential = ({ head }: Visit): boolean => kindOfCredential(head) !== "none";
 

@@ -9,8 +9,7 @@ import { PauseMeter } from "./pause-meter.ts";
 /** What it means for a socket's client that its messages are over limits. One per socket; nothing until they are. */
 export class SenderStrikes {
   readonly #penalties: ThreadPenalties;
-  readonly #session: Session;
-  readonly #peer: Peer;
+  readonly #sender: { readonly session: Session; readonly peer: Peer };
   readonly #penalised: (ending: SessionEnding | undefined) => void;
   #isPenalising = false;
   /** Since the first delay. */
@@ -25,8 +24,7 @@ export class SenderStrikes {
     readonly penalised: (ending: SessionEnding | undefined) => void;
   }) {
     this.#penalties = options.penalties;
-    this.#session = options.session;
-    this.#peer = options.peer;
+    this.#sender = { session: options.session, peer: options.peer };
     this.#penalised = options.penalised;
   }
 
@@ -66,12 +64,8 @@ export class SenderStrikes {
     this.#isPenalising = true;
     const { strikes, gate } = this.#penalties;
     void strikes.now(this.#sender, use).then(() => {
-      this.#penalised(gate.endingOf(this.#session.principal, this.#peer));
+      const { session, peer } = this.#sender;
+      this.#penalised(gate.endingOf(session.principal, peer));
     });
-  }
-
-  // Read anew: a refresh replaces the principal.
-  get #sender(): { readonly principal: Session["principal"]; readonly peer: Peer } {
-    return { principal: this.#session.principal, peer: this.#peer };
   }
 }
