@@ -93,6 +93,10 @@ export const REASON_ADVICE: Readonly<Record<Exclude<ReasonName, "none">, Advice>
     "Several wrong passwords came for this name from this address; each further try has to wait longer.",
     "Wait for `Retry-After`, then ask the person.",
   ),
+  tickets_open: advice(
+    "As many tickets are open for this person or client as may be: they were fetched and not used.",
+    "Use a ticket when you have it. They end by themselves within half a minute.",
+  ),
   session_revoked: advice(
     "The session was ended: by its person, by an operator, or by the identity provider.",
     "Sign in again. A refreshed token does not help.",

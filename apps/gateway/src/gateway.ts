@@ -30,6 +30,7 @@ import { VERSION } from "./version.ts";
 import { keepLimitSnapshot, takeLimitSnapshot } from "./worker/limit-snapshot.ts";
 import { EventReports } from "./revocation/event-reports.ts";
 import { openRevocations, revocationSource } from "./revocation/open-revocations.ts";
+import { TicketDesk } from "./ticket/ticket-desk.ts";
 import { reservePort } from "./worker/reserve-port.ts";
 import { DataThreads } from "./worker/data-threads.ts";
 import type { DataPlaneHost } from "./worker/data-plane-host.ts";
@@ -169,6 +170,11 @@ class RunningGateway implements Gateway {
     this.#parts.use(
       new EventReports({ config, desk: revocations, dataThreads, log, clock, random }),
     );
+    const tickets = new TicketDesk({ dataThreads, clock, random });
+    revocations.whenRevoked((revoked) => {
+      tickets.revoked(revoked);
+      return Promise.resolve();
+    });
     const limitSnapshot = await takeLimitSnapshot(config.dataFolder);
     const penalties = await openPenalties({ config, dataThreads, log, clock, random });
     if (penalties !== undefined) this.#parts.use(penalties);

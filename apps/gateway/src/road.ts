@@ -32,6 +32,11 @@ export interface Road {
    * @param oddities bits of `ODDITY` found in the path
    */
   walk(visit: Visit, oddities: number): Verdict | Promise<Verdict>;
+  /**
+   * Walks steps 3 to 8 with the rules of `route` for somebody who asks for leave to use it later: who they are and
+   * whether they may, without charging what they will be charged then. Address limits are charged.
+   */
+  vouch(visit: Visit, route: Route): Verdict | Promise<Verdict>;
 }
 
 export function createRoad({
@@ -64,6 +69,13 @@ export function createRoad({
       const verdict = chain(passStage(visit, route, "address"), () => identifyCaller(visit, route));
       return strikes === undefined ? verdict : countRefusal(strikes, visit, verdict);
     },
+    vouch(visit, route) {
+      visit.enter(route);
+      const isEnough = (): Verdict => VERDICT.admit;
+      return chain(passStage(visit, route, "address"), () =>
+        identifyCaller(visit, route, isEnough),
+      );
+    },
   };
 
   /** Step 2. A refusal stands in the visit when there is no route for it. */
@@ -87,7 +99,11 @@ export function createRoad({
   }
 
   /** Steps 4 and 5. */
-  function identifyCaller(visit: Visit, route: Route): Verdict | Promise<Verdict> {
+  function identifyCaller(
+    visit: Visit,
+    route: Route,
+    next?: () => Verdict,
+  ): Verdict | Promise<Verdict> {
     const { head, peer, refusal } = visit;
     if (isFromForbiddenSite({ head, route, kind: visit.kind, allowedOrigins })) {
       refuse(visit, REASON.origin_refused);
@@ -95,8 +111,12 @@ export function createRoad({
     }
     const isBoxed = route.config.auth !== "none" && penalties?.isAddressBoxed(peer) === true;
     const mayVerify = isBoxed ? () => penalties.mayVerify(peer) : undefined;
-    const identity = identifier.identify({ head, route, peer, mayVerify }, refusal, visit);
-    if (!(identity instanceof Promise)) return afterIdentity(visit, route, identity);
+    const identity = identifier.identify(
+      { head, route, peer, kind: visit.kind, mayVerify },
+      refusal,
+      visit,
+    );
+    if (!(identity instanceof Promise)) return afterIdentity(visit, route, { identity, next });
     const { epoch } = revocations;
     return identity.then((found) => {
       // Revoked while it was checked: a check that began before does not count any more.
@@ -105,7 +125,7 @@ export function createRoad({
         refuse(visit, REASON.session_revoked);
         return verdictOf(visit);
       }
-      return afterIdentity(visit, route, found);
+      return afterIdentity(visit, route, { identity: found, next });
     });
   }
 
@@ -113,7 +133,7 @@ export function createRoad({
   function afterIdentity(
     visit: Visit,
     route: Route,
-    identity: Identity | undefined,
+    { identity, next }: { identity: Identity | undefined; next: (() => Verdict) | undefined },
   ): Verdict | Promise<Verdict> {
     const { session, refusal } = visit;
     if (identity === undefined || session === undefined) {
@@ -134,6 +154,7 @@ export function createRoad({
     if (penalties?.refuses(caller, refusal) === true) return verdictOf(visit);
     if (!checkLevel({ route, principal: identity.principal, nowMs: clock.wallMs() }, refusal))
       return verdictOf(visit);
+    if (next !== undefined) return next();
     return chain(passStage(visit, route, "principal"), () =>
       chain(checkBody(visit, route), () =>
         chain(passStage(visit, route, "capacity"), () => {

@@ -1,5 +1,6 @@
 import type { ProblemAnswer } from "../forward/problem.ts";
 import type { Peer } from "../judge/call.ts";
+import type { Visit } from "../visit.ts";
 import type { RequestHead } from "./request-head.ts";
 
 /** Something the public listener serves itself under `/.tidegate/`, and that may wait for the main thread or a body. */
@@ -15,6 +16,8 @@ export interface OwnEndpoint {
 export interface OwnRequest {
   readonly head: RequestHead;
   readonly peer: Peer;
+  /** The call, for endpoints that judge it by a route's rules. */
+  readonly visit: Visit;
   /** The error id that the log has. */
   readonly requestId: string;
   /** Reads the body whole. @returns undefined when it is longer than `maxBytes`, trickles in, or the client left */

@@ -20,6 +20,7 @@ export async function serveOwn(
   const problem = await endpoint.serve({
     head,
     peer,
+    visit,
     requestId: visit.requestId,
     readBody: (maxBytes) => readBody(plane, exchange, maxBytes),
     get signal() {

@@ -2,7 +2,7 @@ import type { RequestHead } from "../accept/request-head.ts";
 import { inOnePiece } from "../in-one-piece.ts";
 import type { Peer } from "../judge/call.ts";
 import { withoutOurCookies } from "./own-cookies.ts";
-import { withoutTicket } from "./own-ticket.ts";
+import { withoutTicket } from "../ticket/presented-ticket.ts";
 import { FATE, requestFieldFate, trailerFate } from "./field-fate.ts";
 
 /** What the gateway says to the upstream about a call. */

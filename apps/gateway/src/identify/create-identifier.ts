@@ -2,7 +2,9 @@ import { ANONYMOUS, type Fetch, type PasswordVerifier } from "@tidegate/auth";
 import type { Clock, Random } from "@tidegate/clock";
 import type { Readiness } from "../admin/readiness.ts";
 import type { GatewayConfig } from "../config/schema.ts";
+import { CALL_KIND } from "../judge/call.ts";
 import { REASON } from "../judge/reason.ts";
+import { presentedTicket } from "../ticket/presented-ticket.ts";
 import type { Refusal } from "../judge/refusal.ts";
 import type { Log } from "../record/logger.ts";
 import { refuse, refuseCredential } from "./ask-verifiers.ts";
@@ -113,7 +115,7 @@ class RouteIdentifier implements ConfiguredIdentifier {
   identify(request: CredentialRequest, refusal: Refusal, caller: Caller): IdentityAnswer {
     // Where everybody is let in, nobody is asked: a stale credential must not shut out who needs none.
     if (request.route.config.auth === "none") return NOBODY;
-    const name = kindOfCredential(request.head);
+    const name = this.#kindOf(request);
     switch (name) {
       case "none":
         return refuse(refusal, REASON.credential_missing);
@@ -125,12 +127,26 @@ class RouteIdentifier implements ConfiguredIdentifier {
       case "dpop":
       case "basic":
       case "session":
+      case "ticket":
         break;
     }
     const kind = this.#byName.get(name);
     // A cookie of sessions that are not kept here proves nothing.
     if (kind === undefined) return refuse(refusal, REASON.credential_missing);
     return kind.identify(request, refusal, caller);
+  }
+
+  /**
+   * A ticket goes before the cookie that browsers send with it, asked or not: a page fetched it to be shown, for this
+   * origin. Beside a credential that somebody put there on purpose it is one too many.
+   */
+  #kindOf({
+    head,
+    kind = CALL_KIND.request,
+  }: CredentialRequest): ReturnType<typeof kindOfCredential> {
+    const name = kindOfCredential(head);
+    if (kind !== CALL_KIND.handshake || presentedTicket(head) === undefined) return name;
+    return name === "none" || name === "session" ? "ticket" : "ambiguous";
   }
 
   get isReady(): boolean {

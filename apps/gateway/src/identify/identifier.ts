@@ -1,6 +1,6 @@
 import type { Principal } from "@tidegate/auth";
 import type { RequestHead } from "../accept/request-head.ts";
-import type { Peer } from "../judge/call.ts";
+import type { CallKind, Peer } from "../judge/call.ts";
 import type { Refusal } from "../judge/refusal.ts";
 import type { Route } from "../route/route.ts";
 
@@ -12,6 +12,8 @@ export interface Identity {
    * Empty for anonymous callers.
    */
   readonly fingerprint: string;
+  /** What the socket is called that this opens, where that was told before; with tickets only. */
+  readonly connectionId?: string;
 }
 
 /** Step 5 of the road: who is calling. */
@@ -26,6 +28,8 @@ export interface Identifier {
       readonly head: RequestHead;
       readonly route: Route;
       readonly peer: Peer;
+      /** Tickets are good for handshakes alone. Default: a request. */
+      readonly kind?: CallKind;
       /**
        * Asked before a credential that is not remembered is checked, where checking costs something; `identity_busy` when
        * it says no. Undefined: always.

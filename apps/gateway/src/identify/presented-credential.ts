@@ -1,7 +1,7 @@
 import type { RequestHead } from "../accept/request-head.ts";
 
 /** The kinds of credential that are known. */
-export type CredentialName = "bearer" | "dpop" | "basic" | "session";
+export type CredentialName = "bearer" | "dpop" | "basic" | "session" | "ticket";
 
 /**
  * Which credential a call carries. Two different ones at once are ambiguous: which of them counts would be our

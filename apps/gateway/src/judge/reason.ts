@@ -108,6 +108,8 @@ export const REASONS = {
   ),
   identity_backoff: kind("identity-back-off", throttle, 429, "Too many failed attempts", limit),
 
+  tickets_open: kind("too-many-tickets", throttle, 429, "Too many open tickets", limit),
+
   // 6. revocation
   session_revoked: kind("session-revoked", challenge, 401, "The session was ended", {
     closeCode: 4410,

@@ -1,7 +1,7 @@
 import type { UpgradeExchange } from "../accept/exchange.ts";
 import { upstreamHeadOf, upstreamOf, type DataPlane } from "../data-plane.ts";
 import { Fault, FAULTS } from "../fault.ts";
-import { isTicketSubprotocol } from "../forward/own-ticket.ts";
+import { isTicketSubprotocol } from "../ticket/presented-ticket.ts";
 import { faultAnswer, refusalAnswer } from "../forward/refusal-answer.ts";
 import { REASON } from "../judge/reason.ts";
 import { refuseWith } from "../judge/refusal.ts";
@@ -54,7 +54,8 @@ export async function serveHandshake(
       session,
       requestId: visit.requestId,
       traceId: visit.trace.traceId,
-      connectionId: plane.identifiers.long(),
+      // Who came with a ticket knows its name already.
+      connectionId: visit.identity?.connectionId ?? plane.identifiers.long(),
       upstream,
       target,
       upstreamHead: (extra) => upstreamHeadOf(plane, visit, extra),

@@ -33,6 +33,8 @@ import { Revocations } from "../revocation/revocations.ts";
 import type { SessionEnding } from "../session/live-session.ts";
 import { LiveSessions } from "../session/live-sessions.ts";
 import { LiveSockets } from "../session/live-sockets.ts";
+import { ticketCredentials } from "../ticket/ticket-credentials.ts";
+import { ticketEndpoint } from "../ticket/ticket-endpoint.ts";
 import { createUpstream } from "../upstream/upstream-pool.ts";
 import type { MainThread } from "./data-threads.ts";
 import { shareLimits, type SharedLimits } from "./shared-limits.ts";
@@ -121,8 +123,10 @@ export async function runDataPlane(options: DataPlaneOptions): Promise<RunningDa
       random,
       log,
       ...(openPasswords === undefined ? {} : { openPasswords }),
-      furtherKinds:
-        browserSessions === undefined ? [] : [sessionCredentials(browserSessions, { log })],
+      furtherKinds: [
+        ticketCredentials(options.main, { log }),
+        ...(browserSessions === undefined ? [] : [sessionCredentials(browserSessions, { log })]),
+      ],
     }),
   );
   const keys = loadAssertionKeys({ folder: config.dataFolder, clock, random });
@@ -196,24 +200,27 @@ export async function runDataPlane(options: DataPlaneOptions): Promise<RunningDa
   const table = createRouteTable(routes);
   const identifiers = createIdentifiers(random);
   const typeBase = `${origin}${PROBLEMS_PATH}`;
+  const answers = { typeBase, random };
+  const road = createRoad({
+    table,
+    identifier,
+    allowedOrigins: new Set([origin]),
+    viaName,
+    clock,
+    revocations,
+    penalties: penalties?.gate,
+    strikes: penalties?.strikes,
+  });
   arrivals = new DataPlaneArrivals(
     {
-      road: createRoad({
-        table,
-        identifier,
-        allowedOrigins: new Set([origin]),
-        viaName,
-        clock,
-        revocations,
-        penalties: penalties?.gate,
-        strikes: penalties?.strikes,
-      }),
+      road,
       servedHosts,
       ownEndpoints: createOwnEndpoints({
         readiness,
         jwks: () => keys.jwks,
         endpoints: [
           ...reportEndpoints(options.main),
+          ticketEndpoint({ main: options.main, road, table, answers }),
           ...(browserSessions === undefined
             ? []
             : browserEndpoints({ main: options.main, publicUrl: origin, typeBase })),
@@ -232,7 +239,7 @@ export async function runDataPlane(options: DataPlaneOptions): Promise<RunningDa
       recorder,
       preflights: createPreflights(table, { typeBase, identifiers }),
       identifiers,
-      answers: { typeBase, random },
+      answers,
       viaName,
       clock,
       log,
