@@ -7,7 +7,7 @@ import { judgeCall } from "../judge/judge-call.ts";
 import { REASON } from "../judge/reason.ts";
 import { refuseWith } from "../judge/refusal.ts";
 import { VERDICT } from "../judge/verdict.ts";
-import type { LiveSession, SessionEnding } from "../session/live-session.ts";
+import type { LiveEntry, LiveSession, SessionEnding } from "../session/live-session.ts";
 import type { LiveSessions } from "../session/live-sessions.ts";
 import { refuseEnded } from "../session/refuse-ended.ts";
 import type { AnswerHead } from "../upstream/answer-head.ts";
@@ -73,6 +73,7 @@ export function forwardRequest(options: ForwardOptions): void {
 class Forwarding implements BodySink, ExchangeListener, AnswerListener, LiveSession {
   readonly session: Session;
   readonly peer: Peer;
+  entry: LiveEntry | undefined;
   readonly #options: ForwardOptions;
   readonly #head: RequestHead;
   #connection: UpstreamConnection | undefined;

@@ -12,7 +12,7 @@ import {
   type Towards,
 } from "../judge/call.ts";
 import type { SocketAction } from "../judge/policy.ts";
-import type { LiveSession, SessionEnding } from "../session/live-session.ts";
+import type { LiveEntry, LiveSession, SessionEnding } from "../session/live-session.ts";
 import type { LiveSocket } from "../session/live-sockets.ts";
 import { readClientTo } from "./client-reader.ts";
 import { Direction, type DirectionOwner } from "./direction.ts";
@@ -67,6 +67,7 @@ export class Relay implements LiveSocket, LiveSession, DirectionOwner {
   readonly connectionId: string;
   readonly session: Session;
   readonly peer: Peer;
+  entry: LiveEntry | undefined;
   readonly #request: RelayRequest;
   readonly #parts: RelayParts;
   readonly #client: Socket;

@@ -25,6 +25,20 @@ export type LiveKind = "socket" | "answer";
 export interface LiveSession {
   readonly session: Session;
   readonly peer: Peer;
+  /** Written and read by `live-sessions.ts` alone. */
+  entry?: LiveEntry | undefined;
   /** Ends it now. What was handed to the kernel before counts as delivered; nothing follows it. Safe to call again. */
   endSession(ending: SessionEnding): void;
+}
+
+/** A session, and what is known of its end. */
+export interface LiveEntry {
+  readonly live: LiveSession;
+  readonly kind: LiveKind;
+  /** From when on it is a session of its own rather than a call that is about to end. */
+  readonly livesFromMs: number;
+  /** Set when its right ended before it was that old. */
+  ending: SessionEnding | undefined;
+  /** Where it stands among all. */
+  place: number;
 }

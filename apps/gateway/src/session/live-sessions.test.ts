@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import fc from "fast-check";
 import { ANONYMOUS } from "@tidegate/auth";
 import { manualClock } from "@tidegate/clock";
 import type { Peer, Session } from "../judge/call.ts";
@@ -116,5 +117,30 @@ describe("LiveSessions", () => {
     t.clock.advance(LIVE_AFTER_MS);
     assert.deepEqual(answer.endings, ["expired"]);
     assert.equal(t.sessions.size, 0);
+  });
+
+  test("who leaves takes nobody else along, in whatever order they come and go", () => {
+    fc.assert(
+      fc.property(fc.array(fc.tuple(fc.boolean(), fc.nat()), { maxLength: 60 }), (steps) => {
+        const t = setUp();
+        const there: ReturnType<typeof t.live>[] = [];
+        for (const [isNew, at] of steps) {
+          if (isNew || there.length === 0) {
+            const one = t.live(at % 2 === 0 ? "ada" : "grace");
+            t.sessions.addSocket(one);
+            there.push(one);
+          } else {
+            const [gone] = there.splice(at % there.length, 1);
+            if (gone !== undefined) t.sessions.delete(gone);
+            if (gone !== undefined) t.sessions.delete(gone);
+          }
+          assert.equal(t.sessions.size, there.length);
+        }
+        const adas = there.filter(({ session }) => session.principal.subject === "ada");
+        assert.equal(t.revoke("ada"), adas.length);
+        assert.ok(there.every((one) => one.endings.length === (adas.includes(one) ? 1 : 0)));
+        assert.equal(t.sessions.size, there.length - adas.length);
+      }),
+    );
   });
 });
