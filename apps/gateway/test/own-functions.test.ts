@@ -5,6 +5,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { describe, test } from "node:test";
 import type { Worker } from "node:worker_threads";
 import { rawConnection, readAnswer, startUpstream, tempFolder, waitFor } from "@tidegate/testkit";
+import * as threadDoor from "../src/config/thread-door.ts";
 import { loadConfig, validateConfig } from "../src/config/load-config.ts";
 import { createGateway } from "../src/gateway.ts";
 import type { Caller } from "../src/judge/caller.ts";
@@ -196,6 +197,13 @@ describe("functions on worker threads", () => {
       },
     });
     await assert.rejects(start(config.file), /was not part of the configuration|other modules/);
+  });
+
+  test("import from `tidegate` by the same names as on the main thread", async () => {
+    const names = async (path: string): Promise<string[]> =>
+      Object.keys((await import(`../src/${path}`)) as object).toSorted();
+    assert.deepEqual(await names("config/thread-door.ts"), await names("index.ts"));
+    assert.throws(() => threadDoor.createGateway(), /on a worker thread/);
   });
 
   test("createGateway() says what to do when functions came from no file", async () => {

@@ -76,7 +76,10 @@ export function mapTidegateImport(): void {
   isMapped = true;
   registerHooks({
     resolve(specifier, context, nextResolve) {
-      if (specifier === "tidegate") return { url: GATEWAY, shortCircuit: true };
+      if (specifier === "tidegate") {
+        const isAgain = recordingOf(context.parentURL)?.isAgain === true;
+        return { url: isAgain ? THREAD_DOOR : GATEWAY, shortCircuit: true };
+      }
       const root = recordingOf(specifier);
       if (root !== undefined) {
         // A configuration is a module, whatever a package.json around it says about its own files.
@@ -117,6 +120,11 @@ class Recording {
     if (given === undefined) return;
     this.#given = new Map(given.modules.map((module) => [module.url, module]));
     this.#givenResolutions = new Map(given.resolutions.map((one) => [keyOf(one), one]));
+  }
+
+  /** Whether another thread has run it, and this one does so for its functions alone. */
+  get isAgain(): boolean {
+    return this.#given !== undefined;
   }
 
   resolve(specifier: string, from: string, next: () => Resolved): Resolved {
@@ -211,6 +219,7 @@ const runs = new Map<string, ConfigRun>();
 const MOST_KEPT_RUNS = 16;
 
 const GATEWAY = new URL("../index.ts", import.meta.url).href;
+const THREAD_DOOR = new URL("./thread-door.ts", import.meta.url).href;
 // Marks the address of a configuration and its modules: each run is one of its own, whatever ran before.
 const MARK = "tidegate-config";
 const MARKED = new RegExp(`[?&]${MARK}=(\\d+)`);
