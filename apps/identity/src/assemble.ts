@@ -22,6 +22,7 @@ import { signedOutPage, signOutPage } from "./pages/sign-out-pages.ts";
 import { createPeople, type People } from "./people/people.ts";
 import { readClientFile, type ClientFile } from "./provider/client-file.ts";
 import { openEmbeddedProvider, type EmbeddedProvider } from "./provider/embedded-provider.ts";
+import type { Level } from "./provider/levels.ts";
 import { mountProvider } from "./provider/provider-mount.ts";
 import { createProviderPages } from "./provider/provider-pages.ts";
 import { openSecrets } from "./provider/secrets.ts";
@@ -40,6 +41,8 @@ export interface AssembleOptions {
   readonly trustedProxies: readonly string[];
   readonly mail: { readonly smtpUrl: string | undefined; readonly from: string };
   readonly isRegistrationOpen: boolean;
+  /** What people can prove here; all that there is unless told otherwise. */
+  readonly levels?: readonly Level[];
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -98,6 +101,7 @@ export async function assembleIdentity(
       clock,
       random,
       events,
+      ...(options.levels && { levels: options.levels }),
     }),
   );
   const app = createIdentityApp({

@@ -111,10 +111,7 @@ export function readConfig(
   });
 }
 
-/**
- * Where the command line finds a running provider: its administrators' listener and the token for it.
- * @public
- */
+/** Where the command line finds a running provider: its administrators' listener and the token for it. */
 export function readAdminAccess(
   variables: Readonly<Record<string, string | undefined>>,
   options: { readonly workingFolder: string },

@@ -1,9 +1,9 @@
+import { text } from "node:stream/consumers";
 import { systemClock, systemRandom } from "@tidegate/clock";
 import { createLogger, stopOnSignal } from "@tidegate/service-kit";
-import { readConfig } from "./config.ts";
+import { runCommand } from "./cli.ts";
+import { readAdminAccess, readConfig } from "./config.ts";
 import { startIdentity } from "./server.ts";
-
-const USAGE = `Usage: main.ts   serve, configured by IDENTITY_… variables`;
 
 await main(process.argv.slice(2)).catch((error: unknown) => {
   process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
@@ -12,7 +12,16 @@ await main(process.argv.slice(2)).catch((error: unknown) => {
 });
 
 async function main(words: readonly string[]): Promise<void> {
-  if (words.length > 0) throw new Error(USAGE);
+  if (words.length === 0) return serve();
+  await runCommand(words, {
+    access: readAdminAccess(process.env, { workingFolder: process.cwd() }),
+    fetch,
+    print: (line) => process.stdout.write(`${line}\n`),
+    readStdin: () => text(process.stdin),
+  });
+}
+
+async function serve(): Promise<void> {
   const config = readConfig(process.env, { workingFolder: process.cwd() });
   const logger = createLogger({ service: "identity", level: config.log.level });
   for (const warning of config.warnings) logger.warn({ event: "identity.warning", warning });

@@ -4,6 +4,7 @@ import { systemClock, systemRandom, type Clock } from "@tidegate/clock";
 import { createLogger } from "@tidegate/service-kit";
 import { tempFolder } from "@tidegate/testkit";
 import * as client from "openid-client";
+import type { Level } from "../src/provider/levels.ts";
 import { startIdentity, type IdentityServer } from "../src/server.ts";
 import { flowBrowser, type FlowBrowser, type Shown } from "./flow-browser.ts";
 
@@ -124,6 +125,7 @@ export async function startIdentityUnderTest(
     readonly clients?: readonly object[];
     readonly resources?: readonly object[];
     readonly isRegistrationOpen?: boolean;
+    readonly levels?: readonly Level[];
   } = {},
 ): Promise<IdentityUnderTest> {
   await using stack = new AsyncDisposableStack();
@@ -151,6 +153,7 @@ export async function startIdentityUnderTest(
       trustedProxies: [],
       mail: { smtpUrl: undefined, from: "Tidegate <no-reply@localhost>" },
       isRegistrationOpen: options.isRegistrationOpen ?? true,
+      ...(options.levels && { levels: options.levels }),
       clock: options.clock ?? systemClock,
       random: systemRandom,
       logger: createLogger({ service: "identity", level: "info", destination }),

@@ -179,6 +179,22 @@ describe("the end of a session", () => {
     assert.match((await thief.open((await party.begin()).url)).text, /name="password"/);
   });
 
+  test("reaches a person who is disabled in the middle of a sign-in", async () => {
+    await using identity = await startIdentityUnderTest();
+    const { browser, party, jwt } = await signInTwice(identity);
+    const { people, provider } = identity.server;
+    // Between the two steps of disabling somebody: the person is disabled, their sessions are not ended yet.
+    await people.store.setDisabled(identity.adaId, true);
+    await assert.rejects(client.refreshTokenGrant(party.config, jwt.refresh_token ?? ""), {
+      error: "invalid_grant",
+    });
+    const shown = await browser.open((await party.begin()).url);
+    assert.equal(new URL(shown.url).searchParams.get("error"), "access_denied");
+    assert.deepEqual(await provider.sessions.list(identity.adaId), []);
+    await people.store.setDisabled(identity.adaId, false);
+    assert.match((await browser.open((await party.begin()).url)).text, /name="password"/);
+  });
+
   test("spares the session that changed the password", async () => {
     await using identity = await startIdentityUnderTest();
     const { browser, party, jwt } = await signInTwice(identity);

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, mock, test } from "node:test";
+import { sql } from "kysely";
+import { PASSWORD_LEVEL } from "../src/provider/levels.ts";
 import { PASSWORD, startIdentityUnderTest, type IdentityUnderTest } from "./identity-under-test.ts";
 
 const PWD = "urn:tidegate:acr:pwd";
@@ -51,6 +53,49 @@ describe("a demanded level", () => {
     });
     const shown = await browser.open(request.url);
     assert.equal((await request.redeem(shown.url)).claims()?.["acr"], PWD, "a wish is no demand");
+  });
+});
+
+describe("a stronger level", () => {
+  const levels = [
+    PASSWORD_LEVEL,
+    { acr: PHR, amr: ["hwk", "user", "mfa"], forgottenAfterSeconds: 300 },
+  ];
+
+  test("that this page cannot give ends in an error after one try, not in the same page again", async () => {
+    await using identity = await startIdentityUnderTest({ levels });
+    const { party, browser } = await signedIn(identity);
+    for (const who of [browser, identity.browser()]) {
+      const page = await who.open((await party.begin({ acr_values: PHR })).url);
+      assert.match(page.text, /name="password"/);
+      const shown = await who.submit({ login: "ada", password: PASSWORD });
+      assert.equal(shown.isForeign, true);
+      assert.equal(errorOf(shown.url), "unmet_authentication_requirements");
+    }
+    const silent = await browser.open((await party.begin({ acr_values: PHR, prompt: "none" })).url);
+    assert.equal(errorOf(silent.url), "unmet_authentication_requirements");
+  });
+
+  test("is forgotten after its time: later tokens say the lower one, and it is asked for again", async (context) => {
+    await using identity = await startIdentityUnderTest({ levels });
+    const { party, browser } = await signedIn(identity);
+    // As if a second step had been taken now.
+    await identity.server.provider.artifacts.queries
+      .updateTable("artifacts")
+      .set({ payload: sql<string>`json_set(payload, '$.acr', ${PHR})` })
+      .where("kind", "=", "Session")
+      .execute();
+    const high = await party.begin({ acr_values: PHR });
+    const claims = (await high.redeem((await browser.open(high.url)).url)).claims();
+    assert.equal(claims?.["acr"], PHR);
+    mock.timers.enable({ apis: ["Date"], now: Date.now() + 301_000 });
+    context.after(() => mock.timers.reset());
+    const plain = await party.begin();
+    const later = (await plain.redeem((await browser.open(plain.url)).url)).claims();
+    assert.equal(later?.["acr"], PWD);
+    assert.deepEqual(later?.["amr"], ["pwd"]);
+    const again = await browser.open((await party.begin({ acr_values: PHR })).url);
+    assert.match(again.text, /name="password"/);
   });
 });
 

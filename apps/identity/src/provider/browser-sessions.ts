@@ -2,6 +2,7 @@ import { ServerResponse } from "node:http";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type Provider from "oidc-provider";
 import type { SignedInPerson, SignedInSource } from "../account/signed-in-person.ts";
+import { Refused } from "../web/refused.ts";
 import { COOKIE_NAMES } from "./create-provider.ts";
 import { PASSWORD_LEVEL, type Level } from "./levels.ts";
 import { LIFETIMES } from "./lifetimes.ts";
@@ -77,8 +78,9 @@ export function createBrowserSessions(options: BrowserSessionsOptions): BrowserS
     // Session fixation (ASVS 7.2.4): what the browser had before the password was typed opens nothing afterwards.
     if (known !== undefined) session.resetIdentifier();
     await session.save(LIFETIMES.sessionIdle);
+    // The store has ended it again if the person was disabled while they were signing in.
+    if (!(await options.isThere(personId))) throw new Refused(403, "This account cannot be used.");
     await sessions.noteUse(session.uid, request.headers["user-agent"]);
-    await sessions.keepBounded(personId);
     setSessionCookie(provider, { request, reply }, session);
   };
 

@@ -85,6 +85,10 @@ export async function openEmbeddedProvider(
     wakeDeliveries: () => deliveries.wake(),
   });
 
+  const isThere = async (personId: string): Promise<boolean> => {
+    const person = await options.findPerson(personId);
+    return person !== undefined && !person.isDisabled;
+  };
   const make = (): Provider => {
     const made = createProvider({
       issuer: options.issuer,
@@ -99,9 +103,14 @@ export async function openEmbeddedProvider(
       findPerson: options.findPerson,
       nowSeconds,
       fetch: options.fetch ?? fetch,
-      async sessionSaved(session) {
-        await sessions.noteUse(session.uid, Provider.ctx?.get("user-agent"));
-        await sessions.keepBounded(session.personId);
+      async sessionSaved({ uid, personId }) {
+        // Disabled while they were signing in: what ended everything of theirs came too early for this session.
+        if (!(await isThere(personId))) {
+          await sessions.end(uid, "person-disabled");
+          return;
+        }
+        await sessions.noteUse(uid, Provider.ctx?.get("user-agent"));
+        await sessions.keepBounded(personId);
       },
     });
     superviseLibrary(made, {
@@ -117,10 +126,7 @@ export async function openEmbeddedProvider(
     provider: () => provider,
     sessions,
     nowSeconds,
-    isThere: async (personId) => {
-      const person = await options.findPerson(personId);
-      return person !== undefined && !person.isDisabled;
-    },
+    isThere,
   });
 
   const changed = (): void => {

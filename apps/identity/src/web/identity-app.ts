@@ -89,7 +89,6 @@ export function createIdentityApp(options: IdentityAppOptions): FastifyInstance 
 /**
  * Sends a page with the fields every page has.
  * @param options.formTargets see `pageHeaders`
- * @public
  */
 export function sendPage(
   reply: FastifyReply,
@@ -105,7 +104,6 @@ export function sendPage(
 
 /**
  * After every form: 303, so that the browser asks with GET and never sends the password again (RFC 9700 §4.12).
- * @public
  */
 export function seeOther(reply: FastifyReply, location: string): FastifyReply {
   return reply.code(303).header("cache-control", "no-store").header("location", location).send("");
