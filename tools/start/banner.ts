@@ -1,5 +1,5 @@
 import type { DemoUsers } from "./demo-users.ts";
-import { publicUrl } from "./demo-services.ts";
+import { identityFolder, identityUrl, publicUrl } from "./demo-services.ts";
 import type { Ports } from "./ports.ts";
 
 /** What a person sees when everything runs: where it is, who may come in, and three things to try. */
@@ -13,6 +13,7 @@ export function banner(options: {
   const curl = `curl -u ada:${users.ada}`;
   return `
   Gateway    ${url}
+  Identity   ${identityUrl(ports)}/account   (letters it writes: ${identityFolder(dataFolder)}/outbox)
   Admin      http://localhost:${ports.admin}   (token: ${dataFolder}/gateway/admin-token)
   Data       ${dataFolder}   (logs in logs/)
 

@@ -13,9 +13,10 @@ export function demoServices(options: {
   readonly ports: Ports;
   readonly dataFolder: string;
   readonly usersFile: string;
+  readonly clientsFile: string;
   readonly path: string;
 }): ServicePlan[] {
-  const { ports, dataFolder, usersFile, path } = options;
+  const { ports, dataFolder, usersFile, clientsFile, path } = options;
   const tasksUrl = `http://127.0.0.1:${ports.tasks}`;
   return [
     {
@@ -36,6 +37,19 @@ export function demoServices(options: {
       readyUrl: `http://127.0.0.1:${ports.gateway}/readyz`,
     },
     {
+      name: "identity",
+      args: [fromRoot("apps/identity/src/main.ts")],
+      env: {
+        PATH: path,
+        IDENTITY_PORT: String(ports.identity),
+        IDENTITY_ADMIN_PORT: String(ports.identityAdmin),
+        IDENTITY_URL: identityUrl(ports),
+        IDENTITY_DATA: identityFolder(dataFolder),
+        IDENTITY_CLIENTS_FILE: clientsFile,
+      },
+      readyUrl: `http://127.0.0.1:${ports.identity}/readyz`,
+    },
+    {
       name: "tasks",
       args: [fromRoot("apps/tasks/src/main.ts")],
       env: {
@@ -52,4 +66,14 @@ export function demoServices(options: {
 /** How people reach the gateway. A name, not an address: passkeys and cookies want one. */
 export function publicUrl(ports: Ports): string {
   return `http://localhost:${ports.gateway}`;
+}
+
+/** How people reach the identity provider: its issuer. */
+export function identityUrl(ports: Ports): string {
+  return `http://localhost:${ports.identity}`;
+}
+
+/** Where the identity provider keeps its database, keys, letters and the administrators' token. */
+export function identityFolder(dataFolder: string): string {
+  return join(dataFolder, "identity");
 }

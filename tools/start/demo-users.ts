@@ -14,11 +14,12 @@ const CHARACTERS = 20;
 /**
  * The demo's people: made at the first start, the same ever after. `demo-users.json` has the passwords, `users.json` the
  * hashes that the gateway reads; both are 0600.
+ * @returns `areNew`: whether these passwords were made just now
  */
 export async function provideDemoUsers(
   dataFolder: string,
   options: { readonly random: Random },
-): Promise<{ readonly users: DemoUsers; readonly usersFile: string }> {
+): Promise<{ readonly users: DemoUsers; readonly usersFile: string; readonly areNew: boolean }> {
   const passwordsFile = join(dataFolder, "demo-users.json");
   const usersFile = join(dataFolder, "users.json");
   const known = readJsonFile(passwordsFile);
@@ -33,7 +34,7 @@ export async function provideDemoUsers(
     await writeUsersFile(usersFile, { users, random: options.random });
     writePrivateFile(passwordsFile, `${JSON.stringify(users, undefined, 2)}\n`);
   }
-  return { users, usersFile };
+  return { users, usersFile, areNew: known === undefined };
 }
 
 /** 20 characters of 31: 99 bits. */

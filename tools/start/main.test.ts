@@ -51,6 +51,25 @@ function urlOf(launcher: RunningProcess): string {
   return /Gateway +(http:\/\/localhost:\d+)/.exec(launcher.output())?.[1] ?? "";
 }
 
+function identityOf(launcher: RunningProcess): string {
+  return /Identity +(http:\/\/localhost:\d+)/.exec(launcher.output())?.[1] ?? "";
+}
+
+/** Signs somebody in on the identity provider's own pages. */
+async function canSignIn(identity: string, login: string, password: string): Promise<boolean> {
+  const page = await fetch(`${identity}/sign-in`);
+  const cookies = page.headers.getSetCookie().map((line) => line.split(";", 1)[0]);
+  const formToken = /name="formToken" value="([^"]*)"/.exec(await page.text())?.[1] ?? "";
+  const answer = await fetch(`${identity}/sign-in`, {
+    method: "POST",
+    headers: { origin: identity, cookie: cookies.join("; ") },
+    body: new URLSearchParams({ formToken, login, password }),
+    redirect: "manual",
+  });
+  await answer.body?.cancel();
+  return answer.headers.get("location") === "/account";
+}
+
 /** The status of GET /tasks as one of the demo's people. */
 async function statusFor(url: string, user: string, password: unknown): Promise<number> {
   const authorization = `Basic ${Buffer.from(`${user}:${String(password)}`).toString("base64")}`;
@@ -89,14 +108,25 @@ test("npm start shows people, addresses and commands, keeps them private, and Ct
     assert.match(first.output(), new RegExp(`${user} +${String(password)}`));
     assert.equal(await statusFor(url, user, password), 200);
     assert.equal(await statusFor(url, user, "wrong"), 401);
+    assert.equal(await canSignIn(identityOf(first), user, String(password)), true);
+    assert.equal(await canSignIn(identityOf(first), user, "wrong"), false);
   }
   assert.match(first.output(), /Admin +http:\/\/localhost:\d+/);
   assert.equal(statSync(folder.file("data")).mode & 0o777, 0o700);
-  for (const name of ["demo-users.json", "users.json", "ports.json", "gateway/admin-token"]) {
+  for (const name of [
+    "demo-users.json",
+    "users.json",
+    "ports.json",
+    "clients.json",
+    "gateway-client.json",
+    "gateway/admin-token",
+    "identity/admin-token",
+    "identity/signing-keys.json",
+  ]) {
     assert.equal(statSync(file(name)).mode & 0o777, 0o600, name);
   }
   const children = childrenOf(first.pid);
-  assert.equal(children.length, 2);
+  assert.equal(children.length, 3);
 
   assert.deepEqual(await first.stop({ signal: "SIGINT", deadlineMs: 30_000 }), {
     code: 0,
@@ -111,6 +141,8 @@ test("npm start shows people, addresses and commands, keeps them private, and Ct
   assert.equal(urlOf(second), url);
   assert.deepEqual(readJson(file("demo-users.json")), users);
   assert.equal(await statusFor(url, "ada", users["ada"]), 200);
+  assert.equal(identityOf(second), identityOf(first));
+  assert.equal(await canSignIn(identityOf(second), "ada", String(users["ada"])), true);
 });
 
 test("npm start starts again what crashed, and what it started ends when it is killed itself", async () => {
@@ -118,7 +150,7 @@ test("npm start starts again what crashed, and what it started ends when it is k
   await using launcher = await launch(folder, { readyWhen: READY });
   const url = urlOf(launcher);
   const { ada } = readJson(folder.file("data", "demo-users.json"));
-  for (const name of ["tasks", "gateway"]) {
+  for (const name of ["tasks", "identity", "gateway"]) {
     const victim = childrenOf(launcher.pid).find((pid) =>
       readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(`apps/${name}/`),
     );
@@ -133,7 +165,7 @@ test("npm start starts again what crashed, and what it started ends when it is k
   });
 
   const orphans = childrenOf(launcher.pid);
-  assert.equal(orphans.length, 2);
+  assert.equal(orphans.length, 3);
   await launcher.stop({ signal: "SIGKILL" });
   await waitFor(() => orphans.every(isGone), {
     what: "the orphans to end",

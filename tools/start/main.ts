@@ -1,12 +1,13 @@
 // What `npm start` runs: everything on one machine, with nothing to prepare.
 
-import { mkdirSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { systemClock, systemRandom } from "@tidegate/clock";
 import { banner } from "./banner.ts";
 import { readStartConfig } from "./config.ts";
 import { lockDataFolder } from "./data-lock.ts";
-import { demoServices } from "./demo-services.ts";
+import { provideDemoClients, provideDemoPeople } from "./demo-identity.ts";
+import { demoServices, identityFolder } from "./demo-services.ts";
 import { provideDemoUsers } from "./demo-users.ts";
 import { openLogFile, type LogFile } from "./log-file.ts";
 import { reservePorts } from "./ports.ts";
@@ -35,13 +36,16 @@ async function start(stop: StopSignal): Promise<void> {
     // What a killed launcher started drains first: up to 10 s.
     { patienceMs: lock.isTakenOver ? 15_000 : 0 },
   );
-  const { users, usersFile } = await provideDemoUsers(dataFolder, { random: systemRandom });
+  const random = systemRandom;
+  const { users, usersFile, areNew } = await provideDemoUsers(dataFolder, { random });
+  const { clientsFile } = provideDemoClients(dataFolder, { ports, random });
 
   const logFolder = join(dataFolder, "logs");
   mkdirSync(logFolder, { recursive: true, mode: 0o700 });
   mkdirSync(join(dataFolder, "gateway"), { recursive: true, mode: 0o700 });
   using open = new DisposableStack();
-  const plans = demoServices({ ports, dataFolder, usersFile, path: process.env["PATH"] ?? "" });
+  const path = process.env["PATH"] ?? "";
+  const plans = demoServices({ ports, dataFolder, usersFile, clientsFile, path });
   const logs: Record<string, LogFile> = {};
   for (const { name } of plans) logs[name] = open.use(openLogFile(join(logFolder, `${name}.log`)));
   const sizeWatch = setInterval(() => Object.values(logs).forEach((log) => log.keepSmall()), 5_000);
@@ -51,6 +55,13 @@ async function start(stop: StopSignal): Promise<void> {
     stop,
     logOf: (name) => logs[name],
     async onReady(signal) {
+      const tokenFile = join(identityFolder(dataFolder), "admin-token");
+      await provideDemoPeople(`http://127.0.0.1:${ports.identityAdmin}`, {
+        token: readFileSync(tokenFile, "utf8").trim(),
+        users,
+        areUsersNew: areNew,
+        signal,
+      });
       // One of the people themselves, over the whole road: then what the banner promises holds.
       const url = `http://127.0.0.1:${ports.gateway}/tasks?limit=1`;
       await untilServed(url, { user: "ada", password: users.ada, deadlineMs: 30_000, signal });

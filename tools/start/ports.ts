@@ -5,11 +5,12 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { PORT_VARIABLES, type StartConfig } from "./config.ts";
 import { readJsonFile, writePrivateFile } from "./private-file.ts";
 
-/** Where everything of the demo listens, on loopback. `tasks` is internal: people reach it through the gateway. */
+/** Where everything of the demo listens, on loopback. `tasks` and `identityAdmin` are internal: people do not need them. */
 export interface Ports {
   readonly gateway: number;
   readonly admin: number;
   readonly identity: number;
+  readonly identityAdmin: number;
   readonly tasks: number;
 }
 
@@ -29,8 +30,7 @@ export async function reservePorts(
   const taken = new Set<number>(Object.values(config.ports));
   const settle = async (name: keyof Ports, asked: number): Promise<number> => {
     if (asked !== 0) {
-      // Held for later: nothing listens there yet, so nothing can collide.
-      if (name !== "identity") await requireFree(name, asked, options.patienceMs);
+      await requireFree(name, asked, options.patienceMs);
       return asked;
     }
     const before = remembered[name];
@@ -45,6 +45,7 @@ export async function reservePorts(
     gateway: await settle("gateway", config.ports.gateway),
     admin: await settle("admin", config.ports.admin),
     identity: await settle("identity", config.ports.identity),
+    identityAdmin: await settle("identityAdmin", 0),
     tasks: await settle("tasks", 0),
   };
   writePrivateFile(file, `${JSON.stringify(ports, undefined, 2)}\n`);
@@ -53,7 +54,8 @@ export async function reservePorts(
 
 async function requireFree(name: keyof Ports, port: number, patienceMs: number): Promise<void> {
   if (await becomesFree(port, patienceMs)) return;
-  const variable = name === "tasks" ? undefined : PORT_VARIABLES[name];
+  const variable =
+    name in PORT_VARIABLES ? PORT_VARIABLES[name as keyof typeof PORT_VARIABLES] : name;
   throw new Error(
     `Cannot start: port ${port} is in use. Stop what listens there, or set ${variable} to another port (0: any free one)`,
   );

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { readConfig } from "./config.ts";
 
@@ -47,4 +48,18 @@ test("readConfig() refuses an issuer that is no origin or not encrypted, and hos
   assert.equal(open.warnings.length, 1);
   assert.throws(() => read({ IDENTITY_TRUSTED_PROXIES: "proxy.example" }), /neither an address/);
   assert.throws(() => read({ IDENTITY_PROT: "1" }), /IDENTITY_PROT is not known/);
+});
+
+test("docs/identity.md lists every variable that readConfig() knows, and no other", () => {
+  const document = readFileSync(new URL("../../../docs/identity.md", import.meta.url), "utf8");
+  const written = [...document.matchAll(/^\| `(IDENTITY_\w+)`/gm)].map(([, name]) => name);
+  let known: string[] = [];
+  try {
+    read({ IDENTITY_UNKNOWN: "" });
+  } catch (error) {
+    const message = error instanceof Error ? error.message : "";
+    known = /known are (.*)/.exec(message)?.[1]?.split(", ") ?? [];
+  }
+  assert.ok(known.length > 5);
+  assert.deepEqual(written.sort(), known.sort());
 });
