@@ -75,7 +75,13 @@ export function limitKindsContract(name: string, open: OpenLimiter, traits: Cont
       );
     });
 
-    for (const definition of [exact(10, 60), subWindows(10, 60), subWindows(100_000, 60)]) {
+    for (const definition of [
+      exact(10, 60),
+      // Counters of 8, 16 and 32 bits.
+      subWindows(10, 60),
+      subWindows(1_000, 60),
+      subWindows(100_000, 60),
+    ]) {
       test(`acquire() keeps a burst at the boundary to ${definition.limit} (${definition.precision})`, () => {
         const caller = callerOf(open([definition]), [0]);
         const share = definition.limit / 10;

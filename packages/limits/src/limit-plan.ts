@@ -70,8 +70,8 @@ export interface LimitPlan {
   readonly ticks: Float64Array;
   readonly i32: Int32Array;
   readonly f64: Float64Array;
-  /** windowSub: 16-bit counters where the limit fits, else 32-bit. */
-  readonly counters: Uint16Array | Int32Array;
+  /** windowSub: 8-bit or 16-bit counters where the limit fits, else 32-bit. */
+  readonly counters: Uint8Array | Uint16Array | Int32Array;
   /** windowSub: counters per word of the record. */
   readonly countersPerWord: number;
 }
@@ -129,7 +129,10 @@ export function toPlanShape(definition: LimitDefinition, reservationMs: number):
  */
 export function toPlan(
   table: PlacedShape,
-  views: Pick<LimitPlan, "ticks" | "i32" | "f64" | "calendar"> & { readonly u16: Uint16Array },
+  views: Pick<LimitPlan, "ticks" | "i32" | "f64" | "calendar"> & {
+    readonly u8: Uint8Array;
+    readonly u16: Uint16Array;
+  },
 ): LimitPlan {
   return {
     kind: table.kind,
@@ -153,7 +156,7 @@ export function toPlan(
     ticks: views.ticks,
     i32: views.i32,
     f64: views.f64,
-    counters: table.countersPerWord === 4 ? views.u16 : views.i32,
+    counters: { 8: views.u8, 4: views.u16 }[table.countersPerWord] ?? views.i32,
     countersPerWord: table.countersPerWord,
   };
 }
@@ -227,7 +230,7 @@ function windowShape(definition: LimitDefinition & { kind: "window" }) {
       recordWords: HEADER_WORDS + 1 + Math.ceil((1 + definition.limit) / 2),
     };
   }
-  const countersPerWord = definition.limit <= 0xffff ? 4 : 2;
+  const countersPerWord = definition.limit <= 0xff ? 8 : definition.limit <= 0xffff ? 4 : 2;
   return {
     kind: KIND.windowSub,
     capacity: definition.limit,

@@ -144,6 +144,7 @@ function toScratchPlan(definition: LimitDefinition, reservationMs: number): Limi
       ticks: new Float64Array(2),
       i32: new Int32Array(buffer),
       f64: new Float64Array(buffer),
+      u8: new Uint8Array(buffer),
       u16: new Uint16Array(buffer),
       calendar: undefined,
     },

@@ -21,7 +21,7 @@ import { LOCK, type RecordLocks } from "./record-lock.ts";
  * limit in its order the records: identity (8 bytes) and the kind's own words as they are. Coarse records
  * come first and have their number in place of an identity.
  */
-const MAGIC = 0x3147_4c54; // "TLG1": the last letter is the version
+const MAGIC = 0x3247_4c54; // "TLG2": the last letter is the version
 const WALL_AT = 8;
 const TICK_AT = 16;
 const SECRET_AT = 24;

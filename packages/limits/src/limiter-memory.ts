@@ -108,6 +108,7 @@ export function endLockOwner(memory: LimiterMemory, life: LockOwner): void {
 export function toPlans(memory: LimiterMemory, clock: Clock | undefined): LimitPlan[] {
   const i32 = new Int32Array(memory.buffer);
   const f64 = new Float64Array(memory.buffer);
+  const u8 = new Uint8Array(memory.buffer);
   const u16 = new Uint16Array(memory.buffer);
   const ticks = new Float64Array(2);
   return layOut(memory).tables.map((table, index) => {
@@ -116,7 +117,7 @@ export function toPlans(memory: LimiterMemory, clock: Clock | undefined): LimitP
       definition.kind === "quota" && clock !== undefined
         ? new QuotaCalendar(definition, clock, i32, 2 * table.header + LATEST_PERIOD)
         : undefined;
-    return toPlan(table, { ticks, i32, f64, u16, calendar });
+    return toPlan(table, { ticks, i32, f64, u8, u16, calendar });
   });
 }
 

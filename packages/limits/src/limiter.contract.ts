@@ -197,6 +197,17 @@ export function limiterContract(
         },
       );
 
+      test(`settle() by what was used frees the others at once, and once (${label})`, () => {
+        const limiter = open([definition]);
+        const caller = callerOf(limiter, [0]);
+        const { reservation } = caller.reserve(0, 6);
+        limiter.settle(reservation, 1, Int32Array.of(2));
+        limiter.settle(reservation, 1, Int32Array.of(0));
+        assert.equal(caller.acquire(1, 5), OUTCOME.refused);
+        assert.equal(caller.acquire(1, 4), OUTCOME.admitted);
+        assert.equal(caller.acquire(1, 1), OUTCOME.refused);
+      });
+
       test(`settle() and refund() of what expired give nothing back, and nothing stays lost (${label})`, () => {
         const limiter = open([definition], { reservationMs: 5_000 });
         const caller = callerOf(limiter, [0]);

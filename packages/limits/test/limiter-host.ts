@@ -195,8 +195,8 @@ function end(
   let value = 0;
   if (question.do === "renew")
     value = (embedded ?? shared!).renew(reservation as never, nowMs) ? 1 : 0;
-  else if (question.do === "settle" && embedded !== undefined)
-    value = embedded.settle(reservation, nowMs, question.actual);
+  else if (question.do === "settle")
+    value = (embedded ?? shared!).settle(reservation as never, nowMs, question.actual) ?? 0;
   else (embedded ?? shared!)[question.do](reservation as never, nowMs);
   return { value, reservationCount: reservation.count };
 }

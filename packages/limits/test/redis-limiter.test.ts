@@ -5,7 +5,6 @@ import { connect, createServer, type Server, type Socket } from "node:net";
 import { after, before, describe, test } from "node:test";
 import { manualClock, systemClock, systemRandom } from "@tidegate/clock";
 import { startProcess, startRedis, waitFor, type Redis } from "@tidegate/testkit";
-import { createLimiter } from "../src/create-limiter.ts";
 import type { LimitDefinition } from "../src/limit-definition.ts";
 import { createLimitReport } from "../src/limiter.ts";
 import {
@@ -15,9 +14,9 @@ import {
   RedisStore,
   SHARED_OUTCOME,
   type SharedLimiter,
-  type SharedReservation,
   type WhenStoreLost,
 } from "../src/redis/index.ts";
+import { callerOf, openNode as openNodeAt, type NodeOptions } from "./limiter-nodes.ts";
 
 const { admitted, refused, impossible, unavailable } = SHARED_OUTCOME;
 const window = (limit: number, seconds = 60, name = "w"): LimitDefinition =>
@@ -30,106 +29,8 @@ let opened = 0;
 before(async () => void (redis = await startRedis()));
 after(() => redis[Symbol.asyncDispose]());
 
-/** Opens a node. Nodes with the same `prefix` share their limits. */
-async function openNode(
-  definitions: readonly LimitDefinition[],
-  options: {
-    readonly prefix?: string;
-    readonly url?: string;
-    readonly whenStoreLost?: WhenStoreLost;
-    readonly nodes?: number;
-    readonly local?: readonly number[];
-    readonly isDirect?: boolean;
-    readonly maxAccounts?: number;
-    readonly states?: string[];
-  } = {},
-) {
-  const prefix = options.prefix ?? `n${++opened}`;
-  const local = options.local ?? [];
-  const store = new RedisStore({
-    url: options.url ?? redis.url,
-    clock: systemClock,
-    random: systemRandom,
-    node: systemRandom.bytes(9).toString("base64url"),
-    prefix,
-    whenEmpty: "grant",
-    whenRestarted: "learn",
-    stateChanged: (state) => options.states?.push(state),
-  });
-  const limiter = createSharedLimiter({
-    limits: new Map(
-      Array.from(definitions.entries())
-        .filter(([index]) => !local.includes(index))
-        .map(([index, definition]) => [
-          index,
-          {
-            definition,
-            whenStoreLost: options.whenStoreLost ?? "deny",
-            isDirect: options.isDirect ?? false,
-          },
-        ]),
-    ),
-    store,
-    clock: systemClock,
-    random: systemRandom,
-    prefix,
-    nodes: options.nodes ?? 2,
-    // A busy test machine is no lost store.
-    budgetMs: 2_000,
-    ...(local.length > 0 ? { local: createLimiter({ definitions, random: systemRandom }) } : {}),
-    ...(options.maxAccounts === undefined ? {} : { maxAccounts: options.maxAccounts }),
-  });
-  await waitFor(() => store.isUp, { what: "the store", deadlineMs: 5_000 });
-  return limiter;
-}
-
-/** A caller's view, that waits for the store where it must. */
-function callerOf(limiter: SharedLimiter, keys: readonly string[] | string, limits = [0]) {
-  const handles = Int32Array.from(limits, (limit, at) =>
-    limiter.intern(limit, typeof keys === "string" ? keys : keys[at]!),
-  );
-  const report = createLimitReport();
-  const { signal } = new AbortController();
-  return {
-    handles,
-    report,
-    /** Without waiting. */
-    try: (...costs: number[]) =>
-      limiter.acquire(
-        handles,
-        Int32Array.from(costs),
-        handles.length,
-        systemClock.monotonicMs(),
-        report,
-      ),
-    async acquire(...costs: number[]): Promise<number> {
-      const first = this.try(...costs);
-      if (first !== PENDING) return first;
-      return await limiter.acquireRemote(
-        handles,
-        Int32Array.from(costs),
-        handles.length,
-        report,
-        undefined,
-        signal,
-      );
-    },
-    async reserve(reservation: SharedReservation, ...costs: number[]): Promise<number> {
-      const wanted = Int32Array.from(costs);
-      const nowMs = systemClock.monotonicMs();
-      const first = limiter.reserve(handles, wanted, handles.length, nowMs, report, reservation);
-      if (first !== PENDING) return first;
-      return await limiter.acquireRemote(
-        handles,
-        wanted,
-        handles.length,
-        report,
-        reservation,
-        signal,
-      );
-    },
-  };
-}
+const openNode = (definitions: readonly LimitDefinition[], options: NodeOptions = {}) =>
+  openNodeAt(redis.url, definitions, options);
 
 const until = (condition: () => boolean, what: string) =>
   waitFor(condition, { what, deadlineMs: 5_000 });
@@ -286,7 +187,7 @@ describe("a busy caller", () => {
 
   test("spends nothing of leases after the process was suspended", async () => {
     const clock = manualClock(1_000);
-    const prefix = `n${++opened}`;
+    const prefix = `suspended${++opened}`;
     await using node = await openSuspended(clock, prefix);
     const handles = Int32Array.of(node.intern(0, "ada"));
     const costs = Int32Array.of(1);

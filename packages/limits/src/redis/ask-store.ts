@@ -3,12 +3,14 @@ import type { LeaseAccount } from "./lease-account.ts";
 import type { LeaseKeeper } from "./lease-keeper.ts";
 import { LEASE_TTL_MS } from "./lease-size.ts";
 import { STATUS, StoreLost, type LimitAsk, type LimitStore } from "./limit-store.ts";
-import type { SharedReservation } from "./shared-limiter.ts";
+import type { SharedNote, SharedReservation } from "./shared-limiter.ts";
 
 /** One caller of a call, and what it costs there. */
 export interface AskedAccount {
   readonly account: LeaseAccount;
   readonly cost: number;
+  /** Positions of the call, bit i for position i. */
+  readonly positions: number;
 }
 
 /** `lost`: no answer within the budget, or one that says the store may have forgotten. */
@@ -61,7 +63,7 @@ export async function askStore(
     }
     let isUnknown = false;
     for (const [at, heard] of answer.keys.entries()) {
-      const { account, cost } = group[at]!;
+      const { account, cost, positions } = group[at]!;
       const ask = asks[at]!;
       account.hear(heard, cost, sentAtMs);
       if (heard.status === STATUS.unknown) isUnknown = true;
@@ -69,6 +71,7 @@ export async function askStore(
       const note = booking.notes[booking.sharedCount++]!;
       note.account = account;
       note.units = cost;
+      note.positions = positions;
       note.seq = ask.seq;
       note.from = ask.seq > 0 ? "own" : heard.bookedUs > 0 ? "booked" : "gone";
       note.bookedUs = ask.periodUs?.[0] ?? heard.bookedUs;
@@ -114,25 +117,37 @@ export async function peekStore(
   await Promise.all(told);
 }
 
-/** Ends the shared part of a reservation: spent for good, or given back where it was taken from. */
+/**
+ * Ends the shared part of a reservation: spent for good, or given back where it was taken from.
+ * @param spent all of it, nothing, or what each position of the call used
+ */
 export function endNotes(
   reservation: SharedReservation,
   keeper: LeaseKeeper,
-  isSpent: boolean,
+  spent: "all" | "nothing" | { readonly used: Int32Array; readonly nowMs: number },
 ): void {
   for (let at = 0; at < reservation.sharedCount; at++) {
     const note = reservation.notes[at]!;
     const account = note.account as LeaseAccount;
     note.account = undefined;
-    if (note.from === "own") account.tellEnd(note.seq, isSpent ? note.units : 0);
-    if (!isSpent) {
-      if (note.from === "lease") account.giveBack(note.seq, note.units);
+    const used = spent === "all" ? note.units : spent === "nothing" ? 0 : usedOf(note, spent.used);
+    const left = note.units - used;
+    if (note.from === "own") account.tellEnd(note.seq, Math.min(used, note.units));
+    if (left > 0) {
+      if (note.from === "lease") account.giveBack(note.seq, left);
       if (note.from === "booked")
-        account.tellUndo({ atUs: note.bookedUs, units: note.units, epoch: note.epoch });
+        account.tellUndo({ atUs: note.bookedUs, units: left, epoch: note.epoch });
       // What this node itself gave back, the store will not refuse.
       if (note.from !== "gone") account.denyUntilMs = 0;
     }
+    if (left < 0 && typeof spent === "object") keeper.debit(account, -left, spent.nowMs);
     if (account.hasNews) keeper.watch(account);
   }
   reservation.sharedCount = 0;
+}
+
+function usedOf(note: SharedNote, used: Int32Array): number {
+  let sum = 0;
+  for (let i = 0; i < used.length; i++) if ((note.positions >> i) & 1) sum += used[i]!;
+  return sum;
 }

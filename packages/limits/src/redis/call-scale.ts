@@ -143,6 +143,7 @@ export class CallScale {
       note.account = account;
       note.from = "lease";
       note.units = costs[i]!;
+      note.positions = 1 << i;
       note.seq = account.seq;
     }
     return SHARED_OUTCOME.admitted;
@@ -162,6 +163,11 @@ export class CallScale {
       booking,
     );
     if (outcome !== OUTCOME.admitted) return outcome;
+    if (reservation !== undefined) {
+      reservation.localPositions = 0;
+      for (let at = 0; at < this.#localCount; at++)
+        reservation.localPositions |= 1 << this.#localPositions[at]!;
+    }
     const here = this.#takeHere(nowMs);
     if (here !== SHARED_OUTCOME.admitted) this.#local.refund(booking, nowMs);
     else if (reservation === undefined) this.#local.settle(booking, nowMs);
@@ -185,13 +191,16 @@ export class CallScale {
 
   /** The positions that `weigh` has just found to need the store, or all shared ones; merged by account. */
   asked({ costs, count }: SharedCall, which: "needed" | "shared" = "needed"): AskedAccount[] {
-    const asked = new Map<LeaseAccount, number>();
+    const asked = new Map<LeaseAccount, { cost: number; positions: number }>();
     for (let i = 0; i < count; i++) {
       const account = this.#account[i];
       if (account !== undefined && (this.#how[i] === HOW.ask || which === "shared"))
-        asked.set(account, (asked.get(account) ?? 0) + costs[i]!);
+        asked.set(account, {
+          cost: (asked.get(account)?.cost ?? 0) + costs[i]!,
+          positions: (asked.get(account)?.positions ?? 0) | (1 << i),
+        });
     }
-    return Array.from(asked, ([account, cost]) => ({ account, cost }));
+    return Array.from(asked, ([account, rest]) => ({ account, ...rest }));
   }
 
   /** Fills the report from what this node knows. Returns `outcome`. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { Clock, Random } from "@tidegate/clock";
 import { DEFAULT_RESERVATION_MS } from "../create-limiter.ts";
-import { NO_HANDLE, OUTCOME, type LimitReport } from "../limiter.ts";
+import { MAX_LIMITS_AT_ONCE, NO_HANDLE, OUTCOME, type LimitReport } from "../limiter.ts";
 import type { EmbeddedLimiter } from "../embedded-limiter.ts";
 import { AccountTable, DEFAULT_MAX_ACCOUNTS, FIRST_SHARED_HANDLE } from "./account-table.ts";
 import { ASKED, askStore, endNotes, peekStore } from "./ask-store.ts";
@@ -65,6 +65,8 @@ class LeasingLimiter implements SharedLimiter {
   readonly #budgetMs: number;
   readonly #reservationMs: number;
   readonly #scale: CallScale;
+  /** For `settle` by what was used; refilled. */
+  readonly #localActual = new Int32Array(MAX_LIMITS_AT_ONCE);
   readonly #counts = { here: 0, remotely: 0 };
 
   constructor(options: SharedLimiterOptions) {
@@ -129,8 +131,10 @@ class LeasingLimiter implements SharedLimiter {
     reservation: SharedReservation,
   ): SharedOutcome | typeof PENDING {
     assert(reservation.sharedCount === 0, "the reservation is still open");
-    if (this.#local !== undefined && !hasShared(handles, count))
+    if (this.#local !== undefined && !hasShared(handles, count)) {
+      reservation.localPositions = 2 ** count - 1;
       return this.#local.reserve(handles, costs, count, nowMs, report, reservation);
+    }
     this.#notice(handles, costs, count);
     return this.#decide({ handles, costs, count }, nowMs, report, reservation, true);
   }
@@ -205,13 +209,21 @@ class LeasingLimiter implements SharedLimiter {
     }
   }
 
-  settle(reservation: SharedReservation, nowMs: number): void {
-    endNotes(reservation, this.#keeper, true);
-    this.#local?.settle(reservation, nowMs);
+  settle(reservation: SharedReservation, nowMs: number, actual?: Int32Array): void {
+    endNotes(reservation, this.#keeper, actual === undefined ? "all" : { used: actual, nowMs });
+    this.#local?.settle(reservation, nowMs, actual && this.#ofLocal(actual, reservation));
+  }
+
+  /** The entries that belong to the local part, in its order. */
+  #ofLocal(actual: Int32Array, { localPositions }: SharedReservation): Int32Array {
+    let count = 0;
+    for (let i = 0; i < actual.length; i++)
+      if ((localPositions >> i) & 1) this.#localActual[count++] = actual[i]!;
+    return this.#localActual;
   }
 
   refund(reservation: SharedReservation, nowMs: number): void {
-    endNotes(reservation, this.#keeper, false);
+    endNotes(reservation, this.#keeper, "nothing");
     this.#local?.refund(reservation, nowMs);
   }
 
@@ -220,7 +232,7 @@ class LeasingLimiter implements SharedLimiter {
   }
 
   finish(reservation: SharedReservation, nowMs: number): void {
-    endNotes(reservation, this.#keeper, true);
+    endNotes(reservation, this.#keeper, "all");
     this.#local?.finish(reservation, nowMs);
   }
 
@@ -296,6 +308,7 @@ class LeasingLimiter implements SharedLimiter {
       decidedHere: this.#counts.here,
       decidedRemotely: this.#counts.remotely,
       whileLost: { ...this.#lost.decided },
+      overrun: this.#keeper.overrun,
       learning: this.#keeper.learning,
       suspends: this.#keeper.suspends,
     };

@@ -35,6 +35,7 @@ export class LeaseKeeper {
   #seq = 0;
   granted = 0;
   learning = 0;
+  overrun = 0;
   suspends = 0;
 
   /** @param options.nodes the most nodes that share the limits */
@@ -74,6 +75,25 @@ export class LeaseKeeper {
   fetch(account: LeaseAccount, need: number): Promise<void> {
     account.fetching ??= this.#fetch(account, need).finally(() => (account.fetching = undefined));
     return account.fetching;
+  }
+
+  /** Spends what was used already: of the lease in hand, else what the store still has. Does not wait. */
+  debit(account: LeaseAccount, units: number, nowMs: number): void {
+    if (account.covers(units, nowMs)) account.spend(units);
+    else void this.#debit(account, units);
+  }
+
+  async #debit(account: LeaseAccount, units: number): Promise<void> {
+    const ttlMs = LEASE_TTL_MS;
+    let granted = 0;
+    try {
+      const ask = this.toAsk(account, { seq: 0, need: 0, want: units, ttlMs });
+      const answer = await this.#store.ask(account.tag, [ask], FETCH_BUDGET_MS);
+      granted = answer.keys[0]!.granted;
+    } catch (error) {
+      if (!(error instanceof StoreLost)) throw error;
+    }
+    this.overrun += units - granted;
   }
 
   /** Everything about one request but who sends it. */

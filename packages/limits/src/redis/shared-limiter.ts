@@ -51,7 +51,12 @@ export interface SharedLimiter extends AsyncDisposable {
   /** For `reserve`; reusable. */
   createReservation(): SharedReservation;
 
-  settle(reservation: SharedReservation, nowMs: number): void;
+  /**
+   * As `EmbeddedLimiter.settle`: spends all of it, or `actual[i]` units of position i. Fewer than reserved: the others come free
+   * where they were booked (of a lease that ended meanwhile they stay spent). More: they are taken from the lease in hand, else asked for
+   * without waiting; what there is no room for is counted as `overrun` and, unlike in memory, not remembered as a debt.
+   */
+  settle(reservation: SharedReservation, nowMs: number, actual?: Int32Array): void;
   /** As `Limiter.refund`. What a lease has lost by ending meanwhile stays spent. */
   refund(reservation: SharedReservation, nowMs: number): void;
 
@@ -97,6 +102,8 @@ export const PENDING = -1;
 export interface SharedReservation extends Reservation {
   /** The limiter's own; 0 when no shared limit is reserved. */
   sharedCount: number;
+  /** Which positions of the call the inherited part is about: bit i for position i. */
+  localPositions: number;
   readonly notes: SharedNote[];
 }
 
@@ -107,6 +114,8 @@ export interface SharedNote {
   /** lease: units of a lease in hand. own: a lease of this one call. booked: spent at once at `bookedUs`. gone: cannot come back. */
   from: "lease" | "own" | "booked" | "gone";
   units: number;
+  /** Positions of the call that they are for: bit i for position i. */
+  positions: number;
   seq: number;
   bookedUs: number;
   epoch: string;
@@ -116,10 +125,12 @@ export function createSharedReservation(): SharedReservation {
   return {
     ...createReservation(),
     sharedCount: 0,
+    localPositions: 0,
     notes: Array.from({ length: MAX_LIMITS_AT_ONCE }, () => ({
       account: undefined,
       from: "gone",
       units: 0,
+      positions: 0,
       seq: 0,
       bookedUs: 0,
       epoch: "",
@@ -139,6 +150,8 @@ export interface SharedStatistics {
   readonly decidedRemotely: number;
   /** Limits decided without the store, by what `whenStoreLost` says. */
   readonly whileLost: Readonly<Record<"deny" | "share" | "local" | "open", number>>;
+  /** Units used above what was reserved, for which there was no room. */
+  readonly overrun: number;
   /** Keys for which the store granted nothing because it may have forgotten. */
   readonly learning: number;
   /** Times this process was found to have been suspended: all leases were dropped. */
