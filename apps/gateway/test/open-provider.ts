@@ -17,6 +17,8 @@ export interface OpenProvider extends AsyncDisposable {
   readonly before: Map<string, () => Promise<void>>;
   /** The level that the next sign-ins reach. */
   acr: string;
+  /** How long ago the next sign-ins happened, as the provider says. */
+  signedInSecondsAgo: number;
   /** What token endpoint and discovery say, changed on its way. */
   tamper: ((path: string, body: string) => string) | undefined;
 }
@@ -99,6 +101,9 @@ export async function openProvider(options: {
     async loadExistingGrant({ oidc }) {
       const { client, session, params } = oidc;
       if (client === undefined || session?.accountId === undefined) return undefined;
+      const known = session.grantIdFor(client.clientId);
+      const existing = known === undefined ? undefined : await oidc.provider.Grant.find(known);
+      if (existing !== undefined) return existing;
       const grant = new oidc.provider.Grant({
         accountId: session.accountId,
         clientId: client.clientId,
@@ -118,6 +123,7 @@ export async function openProvider(options: {
     outages: new Map(),
     before: new Map(),
     acr: "pwd",
+    signedInSecondsAgo: 0,
     tamper: undefined,
     async [Symbol.asyncDispose]() {
       server.close();
@@ -134,7 +140,14 @@ export async function openProvider(options: {
     const result =
       who === "nobody"
         ? { error: "access_denied", error_description: "<script>alert(1)</script>" }
-        : { login: { accountId: who, acr: self.acr, remember: true } };
+        : {
+            login: {
+              accountId: who,
+              acr: self.acr,
+              remember: true,
+              ts: Math.floor(Date.now() / 1_000) - self.signedInSecondsAgo,
+            },
+          };
     await provider.interactionFinished(request, answer, result);
   };
   server.on("request", (request, answer) => {
@@ -144,7 +157,9 @@ export async function openProvider(options: {
       await self.before.get(pathname)?.();
       const outage = self.outages.get(pathname);
       if (outage !== undefined) {
-        answer.writeHead(outage).end("out of order");
+        // 400 is how a token endpoint refuses (RFC 6749 §5.2); everything else is an outage.
+        answer.writeHead(outage, { "content-type": "application/json" });
+        answer.end(outage === 400 ? '{"error":"invalid_grant"}' : "out of order");
         return;
       }
       if (pathname.startsWith("/interaction/")) return await signIn(request, answer);

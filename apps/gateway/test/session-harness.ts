@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { freePort, startUpstream, type Upstream } from "@tidegate/testkit";
-import type { Clock } from "@tidegate/clock";
+import { systemClock, type Clock } from "@tidegate/clock";
 import { startGateway, type GatewayUnderTest } from "./http-harness.ts";
 import { openProvider, RESOURCE, type OpenProvider } from "./open-provider.ts";
 import { TestBrowser, type BrowserAnswer, type BrowserRequest } from "./test-browser.ts";
@@ -122,4 +122,40 @@ export async function setUpSessions(
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+}
+
+/** The machine's time, which the test sets forward by hand. */
+export function shiftedClock(): Clock & { shiftMs: number } {
+  const clock = {
+    ...systemClock,
+    shiftMs: 0,
+    wallMs: () => systemClock.wallMs() + clock.shiftMs,
+  };
+  return clock;
+}
+
+/** Stops where the provider sends the browser back. */
+export async function untilCallback(
+  t: SessionSetUp,
+  browser: TestBrowser,
+  { as = "ada", path = "/.tidegate/sign-in?returnTo=/open" } = {},
+): Promise<URL> {
+  const stops = ({ pathname }: URL): boolean => pathname.startsWith("/.tidegate/callback");
+  const answer = await browser.go(`${t.url}${path}`, { as, stops });
+  assert.ok(answer.location !== undefined, answer.body);
+  return answer.location;
+}
+
+/** A page of ours that says why, leads nowhere by itself, and signs nobody in. */
+export function assertPage(answer: BrowserAnswer, status: number, text: RegExp): void {
+  assert.equal(answer.status, status, answer.body);
+  assert.match(answer.body, text);
+  assert.equal(answer.location, undefined);
+  assert.match(String(answer.headers["content-security-policy"]), /default-src 'none'/);
+  assert.match(String(answer.headers["content-security-policy"]), /frame-ancestors 'none'/);
+  assert.equal(answer.headers["cache-control"], "no-store");
+  assert.equal(answer.headers["referrer-policy"], "no-referrer");
+  assert.doesNotMatch(answer.body, /<script|http-equiv/i);
+  for (const line of answer.headers["set-cookie"] ?? [])
+    assert.ok(!line.startsWith(`${SESSION}=`), line);
 }

@@ -113,12 +113,11 @@ function ask(
 async function signOut(means: Means, request: OwnRequest): Promise<ProblemAnswer> {
   const { main, publicUrl } = means;
   const { head, requestId } = request;
-  const refusal = whyRefused(means, {
-    ...head,
-    hasCsrfField: head.hasCsrfField || isOwnForm(head),
-  });
+  const hasCsrfField = head.hasCsrfField || isOwnForm(head);
+  const refusal = whyRefused(means, { ...head, hasCsrfField });
   if (refusal !== undefined) return refused(refusal, means, requestId);
-  if (head.origin !== publicUrl) return refused(REASONS.origin_refused, means, requestId);
+  if (head.origin !== publicUrl || !hasCsrfField)
+    return refused(REASONS.origin_refused, means, requestId);
   const id = hasSessionCookie(head.cookie) ? sessionIdOf(head.cookie) : undefined;
   let location = `${publicUrl}${SIGNED_OUT}`;
   if (id !== undefined) {

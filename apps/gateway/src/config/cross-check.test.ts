@@ -293,3 +293,46 @@ test("what no route uses is doubtful", () => {
     "identity.staff? is used by no route",
   ]);
 });
+
+describe("browser sessions", () => {
+  const client = { id: "tidegate", secret: "x" };
+  const ofIssuer = (more: Json, rest: Json = {}): string[] =>
+    findings({
+      identity: { people: { ...people, ...more } },
+      routes: [route({ auth: { by: ["people"] } })],
+      ...rest,
+    });
+
+  test("need a client, `openid`, and a public URL from which browsers take cookies", () => {
+    const browser = {};
+    assert.deepEqual(ofIssuer({ client, browser }), []);
+    only(ofIssuer({ browser }), "identity.people.browser: ", /needs `client`/);
+    only(
+      ofIssuer({ client, browser: { scopes: ["tasks:read"] } }),
+      "identity.people.browser.scopes: ",
+      /lacks `openid`/,
+    );
+    const plain = { listen: { publicUrl: "http://app.example" } };
+    only(ofIssuer({ client, browser }, plain), "listen.publicUrl: ", /no session cookie/);
+    assert.deepEqual(ofIssuer({ client }, plain), []);
+    for (const publicUrl of ["https://app.example", "http://localhost:8080"])
+      assert.deepEqual(ofIssuer({ client, browser }, { listen: { publicUrl } }), []);
+  });
+
+  test("cannot be idle for longer than they live", () => {
+    const sessions = { idleTimeoutSeconds: 601, absoluteTimeoutSeconds: 600 };
+    only(ofIssuer({}, { sessions }), "sessions.idleTimeoutSeconds: ", /never comes/);
+  });
+});
+
+test("CORS never lets every origin in with credentials", () => {
+  const credentials = true;
+  const found = ofRoutes(route({ cors: { origins: ["*"], credentials } }));
+  only(found, "routes[0].cors.origins: ", /every site could read/);
+  const mixed = ofRoutes(route({ cors: { origins: ["*", "https://app.example"] } }));
+  only(mixed, "routes[0].cors.origins: ", /beside others/);
+  assert.deepEqual(
+    ofRoutes(route({ cors: { origins: ["https://app.example"], credentials } })),
+    [],
+  );
+});

@@ -1,0 +1,322 @@
+// How browser sessions are renewed, move, and end, at the real gateway with a provider that is not ours.
+
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { readdir, readFile, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, test } from "node:test";
+import { waitFor } from "@tidegate/testkit";
+import { WebSocket as WsClient } from "ws";
+import { SESSION, setUpSessions, shiftedClock, type SessionSetUp } from "./session-harness.ts";
+import { TestBrowser } from "./test-browser.ts";
+
+const statusOf = async (t: SessionSetUp, browser: TestBrowser, path = "/tasks/1") =>
+  (await t.call(browser, path)).status;
+
+const refreshes = (t: SessionSetUp): number => (t.provider.asked.get("/token") ?? 0) - 1;
+
+interface OpenSocket {
+  readonly socket: WsClient;
+  /** Close code and reason, once it has ended. */
+  readonly closed: Promise<string>;
+  readonly isOpen: () => boolean;
+}
+
+async function openSocket(t: SessionSetUp, browser: TestBrowser): Promise<OpenSocket> {
+  const cookie = `${SESSION}=${browser.cookie("localhost", SESSION)}`;
+  const socket = new WsClient(`ws://localhost:${t.gateway.port}/live`, {
+    headers: { cookie, origin: t.url },
+  });
+  const closed = once(socket, "close").then(([code, reason]) => `${code},${reason}`);
+  await once(socket, "open");
+  return { socket, closed, isOpen: () => socket.readyState === WsClient.OPEN };
+}
+
+describe("browser sessions: renewal", () => {
+  test("50 calls at once over 2 workers, when it is time, make exactly 1 refresh, and all are let in", async () => {
+    const clock = shiftedClock();
+    await using t = await setUpSessions({ threads: 2, clock });
+    const browser = await t.signedIn("ada");
+    clock.shiftMs = 270_000;
+    // So that every call is there before the first answer is.
+    let release = (): void => {};
+    const held = new Promise<void>((resolve) => (release = resolve));
+    t.provider.before.set("/token", () => held);
+    const calls = Array.from({ length: 50 }, () => statusOf(t, browser));
+    await waitFor(() => t.provider.asked.get("/token") === 2, { what: "the refresh" });
+    release();
+    const statuses = await Promise.all(calls);
+    assert.deepEqual(new Set(statuses), new Set([200]));
+    assert.equal(refreshes(t), 1);
+    const requests = await t.gateway.loggedAtLeast("request", 50);
+    const workers = new Set(
+      requests.map(({ connection }) => Math.floor(Number(connection) / 2 ** 32)),
+    );
+    assert.equal(workers.size, 2, "both workers served");
+  });
+
+  test("an outage ends no session and lets nobody in beyond what was granted; the cookie stays", async () => {
+    await using t = await setUpSessions({ threads: 2, accessTokenSeconds: 4 });
+    const browser = await t.signedIn("ada");
+    const secret = browser.cookie("localhost", SESSION);
+    t.provider.outages.set("/token", 503);
+    assert.equal(await statusOf(t, browser), 200);
+    const out = await waitFor(
+      async () => {
+        const answer = await t.call(browser, "/tasks/1");
+        return answer.status === 200 ? undefined : answer;
+      },
+      { what: "the end of the grant", deadlineMs: 10_000 },
+    );
+    assert.equal(out.status, 503);
+    assert.ok(Number(out.headers["retry-after"]) >= 1);
+    assert.equal(out.headers["www-authenticate"], undefined);
+    assert.equal(out.headers["set-cookie"], undefined);
+    t.provider.outages.clear();
+    await waitFor(async () => (await statusOf(t, browser)) === 200, {
+      what: "the provider's return",
+      deadlineMs: 15_000,
+    });
+    assert.equal(browser.cookie("localhost", SESSION), secret);
+    assert.equal((await t.gateway.logged("session.ended")).length, 0);
+  });
+
+  test("a refresh that the provider refuses ends the session everywhere, without touching the cookie", async () => {
+    const clock = shiftedClock();
+    await using t = await setUpSessions({ threads: 2, clock });
+    const browser = await t.signedIn("ada");
+    clock.shiftMs = 270_000;
+    t.provider.outages.set("/token", 400);
+    for (let calls = 0; calls < 6; calls++) {
+      const answer = await t.call(browser, "/tasks/1");
+      assert.equal(answer.status, 401);
+      assert.equal(answer.headers["set-cookie"], undefined);
+    }
+    assert.equal(refreshes(t), 1);
+    const [ended] = await t.gateway.loggedAtLeast("session.ended", 1);
+    assert.equal(ended?.["why"], "refused-by-provider");
+    assert.equal((await t.session(browser))["signedIn"], false);
+  });
+
+  test("a refresh that names another person ends the session", async () => {
+    const clock = shiftedClock();
+    await using t = await setUpSessions({ clock });
+    const browser = await t.signedIn("ada");
+    const mallory: string[] = [];
+    t.provider.tamper = (path, body) => {
+      if (path === "/token") mallory.push(body);
+      return body;
+    };
+    await t.signedIn("mallory");
+    clock.shiftMs = 270_000;
+    t.provider.tamper = (path, body) => (path === "/token" ? (mallory[0] ?? "") : body);
+    assert.equal(await statusOf(t, browser), 401);
+    const ended = await t.gateway.loggedAtLeast("session.ended", 1);
+    assert.equal(ended[0]?.["subject"], "ada");
+  });
+
+  test("a session that cannot be renewed ends with what was granted", async () => {
+    const clock = shiftedClock();
+    await using t = await setUpSessions({ clock, issuesRefreshTokens: false });
+    const browser = await t.signedIn("ada");
+    assert.equal(await statusOf(t, browser), 200);
+    assert.ok(Number((await t.session(browser))["expiresInSeconds"]) <= 300);
+    clock.shiftMs = 301_000;
+    assert.equal((await t.session(browser))["signedIn"], false);
+  });
+
+  test("a socket follows its session: it outlives the tokens it began with, and ends with the session", async () => {
+    await using t = await setUpSessions({ threads: 2, accessTokenSeconds: 3 });
+    const browser = await t.signedIn("ada");
+    const { closed, isOpen, socket } = await openSocket(t, browser);
+    await waitFor(() => refreshes(t) >= 3, { what: "three refreshes", deadlineMs: 20_000 });
+    assert.equal(isOpen(), true);
+    socket.send("still here");
+    const [echoed] = (await once(socket, "message")) as [Buffer];
+    assert.equal(String(echoed), "still here");
+    await t.call(browser, "/.tidegate/sign-out", { method: "POST" });
+    assert.equal(await closed, "4410,session-revoked");
+  });
+});
+
+describe("browser sessions: their end", () => {
+  test("idle and absolute limits end a session, however it is used", async () => {
+    const clock = shiftedClock();
+    const sessions = { idleTimeoutSeconds: 600, absoluteTimeoutSeconds: 1_000 };
+    await using t = await setUpSessions({ clock, sessions, accessTokenSeconds: 3_600 });
+    const idle = await t.signedIn("ada");
+    const busy = await t.signedIn("bob");
+    clock.shiftMs = 500_000;
+    assert.equal((await t.session(idle))["expiresInSeconds"], 99);
+    assert.equal(await statusOf(t, busy), 200);
+    clock.shiftMs = 601_000;
+    // Asking who one is does not keep a session alive.
+    assert.equal(await statusOf(t, idle), 401);
+    assert.equal((await t.session(busy))["signedIn"], true);
+    clock.shiftMs = 1_001_000;
+    assert.equal((await t.session(busy))["signedIn"], false);
+    const ended = await t.gateway.loggedAtLeast("session.ended", 2);
+    assert.deepEqual(
+      ended.map(({ why }) => why),
+      ["idle", "expired"],
+    );
+  });
+
+  test("of more sessions than one person may have, the one that was not used for longest ends", async () => {
+    await using t = await setUpSessions({ threads: 2, sessions: { maxPerPerson: 2 } });
+    const browsers = [await t.signedIn("ada"), await t.signedIn("ada")];
+    const other = await t.signedIn("bob");
+    browsers.push(await t.signedIn("ada"));
+    const statuses = [];
+    for (const browser of [...browsers, other]) statuses.push(await statusOf(t, browser));
+    assert.deepEqual(statuses, [401, 200, 200, 200]);
+  });
+
+  test("a session survives a restart; nobody can be anybody by reading the data folder", async () => {
+    const secrets: string[] = [];
+    await using t = await setUpSessions({ threads: 2 });
+    t.provider.tamper = (path, body) => {
+      if (path === "/token") {
+        const tokens = JSON.parse(body) as Record<string, string>;
+        secrets.push(tokens["access_token"] ?? "", tokens["refresh_token"] ?? "", tokens["id_token"] ?? ""); // prettier-ignore
+      }
+      return body;
+    };
+    const browser = await t.signedIn("ada");
+    secrets.push(browser.cookie("localhost", SESSION) ?? "");
+    const folder = t.gateway.dataFolder;
+    const files = await readdir(folder);
+    assert.ok(files.includes("session-keys.json"));
+    for (const file of files) {
+      const path = join(folder, file);
+      if (!(await stat(path)).isFile()) continue;
+      const bytes = await readFile(path, "latin1");
+      for (const secret of secrets) assert.ok(secret !== "" && !bytes.includes(secret), file);
+      if (/gateway\.sqlite|session-keys/.test(file))
+        assert.equal((await stat(path)).mode & 0o777, 0o600, file);
+    }
+    await t.restart();
+    assert.equal(await statusOf(t, browser), 200);
+    assert.equal((await t.session(browser))["name"], "Name of ada");
+  });
+
+  test("revoking a person ends their sessions and gives their refresh tokens back", async () => {
+    await using t = await setUpSessions({ threads: 2 });
+    const browser = await t.signedIn("ada");
+    const other = await t.signedIn("bob");
+    const { closed } = await openSocket(t, browser);
+    const token = (await readFile(join(t.gateway.dataFolder, "admin-token"), "utf8")).trim();
+    const url = new URL("/revocations?issuer=people&subject=ada", t.gateway.adminUrl);
+    const answer = await fetch(url, {
+      method: "POST",
+      headers: { authorization: `Bearer ${token}` },
+    });
+    assert.equal(answer.status, 200, await answer.text());
+    for (let calls = 0; calls < 6; calls++) assert.equal(await statusOf(t, browser), 401);
+    assert.equal(await statusOf(t, other), 200);
+    assert.equal(await closed, "4410,session-revoked");
+    const ended = await t.gateway.loggedAtLeast("session.ended", 1);
+    assert.deepEqual(
+      ended.map(({ subject, why }) => [subject, why]),
+      [["ada", "revoked"]],
+    );
+    await waitFor(() => t.provider.asked.get("/token/revocation") === 1, {
+      what: "the revocation at the provider",
+    });
+  });
+});
+
+describe("step-up", () => {
+  const STEP_UP = "/.tidegate/step-up?acr=phr&maxAge=300&returnTo=/open";
+
+  test("raises the same person's session under a new id; sockets go on, the old id does not", async () => {
+    await using t = await setUpSessions({ threads: 2 });
+    const browser = await t.signedIn("ada");
+    const old = browser.cookie("localhost", SESSION) ?? "";
+    const { isOpen, closed } = await openSocket(t, browser);
+    const refused = await t.call(browser, "/pay");
+    assert.equal(refused.status, 401);
+    assert.match(String(refused.headers["www-authenticate"]), /acr_values="phr", max_age=300/);
+    t.provider.acr = "phr";
+    const answer = await browser.go(`${t.url}${STEP_UP}`, { as: "ada" });
+    assert.equal(answer.url.href, `${t.url}/open`);
+    assert.equal(await statusOf(t, browser, "/pay"), 200);
+    assert.notEqual(browser.cookie("localhost", SESSION), old);
+    assert.equal(isOpen(), true);
+    const thief = new TestBrowser();
+    thief.cookies.set("localhost", new Map([[SESSION, old]]));
+    for (let calls = 0; calls < 6; calls++) assert.equal(await statusOf(t, thief), 401);
+    // What lives by the old id goes on by the new one, and ends with it.
+    await t.call(browser, "/.tidegate/sign-out", { method: "POST" });
+    assert.equal(await closed, "4410,session-revoked");
+  });
+
+  test("gives up after one try when the level is not reached, and leaves the session as it was", async () => {
+    await using t = await setUpSessions();
+    const browser = await t.signedIn("ada");
+    const old = browser.cookie("localhost", SESSION);
+    // A provider that takes `acr_values` for a hint.
+    const begun = await browser.open(`${t.url}${STEP_UP}`);
+    const hint = new URL(begun.location ?? "");
+    assert.equal(hint.searchParams.get("acr_values"), "phr");
+    assert.equal(hint.searchParams.get("max_age"), "300");
+    assert.ok((hint.searchParams.get("id_token_hint") ?? "").length > 100);
+    hint.searchParams.delete("acr_values");
+    const answer = await browser.go(hint, { as: "ada" });
+    assert.equal(answer.status, 403);
+    assert.match(answer.body, /not strong enough/);
+    assert.doesNotMatch(answer.body, /sign-in\?/);
+    assert.equal(browser.cookie("localhost", SESSION), old);
+    assert.equal(await statusOf(t, browser), 200);
+    assert.equal(await statusOf(t, browser, "/pay"), 401);
+  });
+
+  test("by another person changes nothing", async () => {
+    await using t = await setUpSessions();
+    const browser = await t.signedIn("ada");
+    const old = browser.cookie("localhost", SESSION);
+    t.provider.acr = "phr";
+    // The provider has forgotten who was there.
+    browser.cookies.delete("127.0.0.1");
+    const begun = await browser.open(`${t.url}${STEP_UP}`);
+    const url = new URL(begun.location ?? "");
+    url.searchParams.delete("id_token_hint");
+    const answer = await browser.go(url, { as: "mallory" });
+    assert.equal(answer.status, 403);
+    assert.match(answer.body, /somebody else/);
+    assert.equal(browser.cookie("localhost", SESSION), old);
+    assert.equal((await t.session(browser))["name"], "Name of ada");
+  });
+
+  test("asks for what some route wants, and nothing else", async () => {
+    await using t = await setUpSessions();
+    const browser = await t.signedIn("ada");
+    for (const query of [
+      "",
+      "acr=unheard-of",
+      "acr=phr%20unheard-of",
+      "acr=phr&maxAge=-1",
+      "maxAge=x",
+      "maxAge=1e3",
+      "maxAge=999999999",
+    ]) {
+      // prettier-ignore
+      const answer = await browser.open(`${t.url}/.tidegate/step-up?${query}`);
+      assert.equal(answer.status, 400, query);
+      assert.equal(answer.location, undefined);
+    }
+  });
+
+  test("a sign-in that is older than asked for is refused, whatever the provider makes of max_age", async () => {
+    await using t = await setUpSessions();
+    t.provider.signedInSecondsAgo = 600;
+    const browser = await t.signedIn("ada");
+    const begun = await browser.open(`${t.url}/.tidegate/step-up?maxAge=300&returnTo=/open`);
+    const url = new URL(begun.location ?? "");
+    assert.equal(url.searchParams.get("max_age"), "300");
+    url.searchParams.delete("max_age");
+    const answer = await browser.go(url, { as: "ada" });
+    assert.equal(answer.status, 403);
+    assert.match(answer.body, /not strong enough/);
+  });
+});
