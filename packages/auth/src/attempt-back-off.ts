@@ -10,6 +10,8 @@ export interface AttemptBackOff {
   waitMs(key: string): number;
   /** Counts an attempt. */
   charge(key: string): void;
+  /** The attempt came to nothing, neither good nor wrong: it does not count. */
+  refund(key: string): void;
   /** The attempt was good: the pair starts afresh. */
   clear(key: string): void;
   readonly size: number;
@@ -50,6 +52,10 @@ export function createAttemptBackOff(clock: Clock): AttemptBackOff {
     charge(key) {
       const attempts = pairs.get(key);
       write(key, (attempts === undefined ? 0 : failuresOf(attempts)) + 1);
+    },
+    refund(key) {
+      const attempts = pairs.get(key);
+      if (attempts !== undefined) write(key, Math.max(0, attempts.failures - 1));
     },
     clear: (key) => void pairs.delete(key),
     get size() {

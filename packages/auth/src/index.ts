@@ -87,5 +87,9 @@ export {
   type PasswordVerifier,
   type PasswordVerifierOptions,
 } from "./password-verifier.ts";
+export {
+  createProviderPasswordVerifier,
+  type ProviderPasswordVerifierOptions,
+} from "./provider-password-verifier.ts";
 export { BASIC_ACR, parseUsersFile, setUser, type User, type UsersFile } from "./users-file.ts";
 export { openUsersFile, type UsersSource } from "./users-source.ts";

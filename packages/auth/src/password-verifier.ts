@@ -27,9 +27,9 @@ export interface PasswordVerifierOptions {
   readonly deriveKey?: DeriveKey;
 }
 
-/** Checks HTTP Basic credentials against a users file. */
+/** Checks HTTP Basic credentials: against a users file, or by asking a provider. */
 export interface PasswordVerifier {
-  /** The users file's own issuer. */
+  /** Of the people that it knows: the users file's own, or the provider. */
   readonly issuer: string;
   /**
    * Synchronous when the pair was found good within the last minute, is malformed, or is refused before hashing.
@@ -51,6 +51,8 @@ export interface PasswordVerifier {
    * milliseconds; 0 when it does not. For threads that ask this one and remember its answers.
    */
   rememberedUntilMs(fingerprint: string): number;
+  /** Forgets every pair that was found good: somebody was withdrawn, and nobody knows by which password they come. */
+  forget(): void;
 }
 
 export function createPasswordVerifier({
@@ -113,6 +115,7 @@ export function createPasswordVerifier({
     issuer: users.current.issuer,
     rememberedUntilMs: (fingerprint) =>
       recall(fingerprint) === undefined ? 0 : (memory.get(fingerprint)?.untilMs ?? 0),
+    forget: () => memory.clear(),
     verify({ text, network, mayVerify }, signal) {
       const digest = digestOf(text);
       const remembered = recall(digest);

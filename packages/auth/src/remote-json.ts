@@ -43,7 +43,7 @@ export async function fetchJson(
     });
     if (response.status !== 200) {
       await response.body?.cancel();
-      throw new HttpStatusError(response.status);
+      throw new HttpStatusError(response.status, response.headers.get("retry-after"));
     }
     return JSON.parse(await readBounded(response));
   } catch (cause) {
@@ -63,11 +63,16 @@ export interface FormRequest {
 /** An answer other than 200; redirects among them. */
 export class HttpStatusError extends Error {
   readonly status: number;
+  /** When it says to come back; 0 when it does not. At most an hour. */
+  readonly retryAfterMs: number;
 
-  constructor(status: number) {
+  constructor(status: number, retryAfter: string | null) {
     super(`the answer's status is ${status}`);
     this.name = "HttpStatusError";
     this.status = status;
+    // RFC 9110 §10.2.3; the form with a date is not read.
+    const seconds = /^\d{1,9}$/.test(retryAfter ?? "") ? Number(retryAfter) : 0;
+    this.retryAfterMs = Math.min(seconds, 3_600) * 1_000;
   }
 }
 

@@ -18,7 +18,7 @@ import type { Identifier, Identity } from "./identifier.ts";
 import { bearerCredentials } from "./bearer-credentials.ts";
 import { dpopCredentials } from "./dpop-credentials.ts";
 import { openIssuer, type TokenIssuer } from "./open-issuer.ts";
-import { passwordsOnThisThread, type OpenPasswords } from "./open-passwords.ts";
+import { passwordIssuersOf, passwordsOnThisThread, type OpenPasswords } from "./open-passwords.ts";
 import { passwordCredentials } from "./password-credentials.ts";
 import { kindOfCredential, type CredentialName } from "./presented-credential.ts";
 import type { ProofMemory } from "./proof-memory.ts";
@@ -51,7 +51,7 @@ export interface IdentifierOptions {
  * @throws {Error} when a users file cannot be used, or two are the same issuer
  */
 export async function createIdentifier({
-  config: { identity },
+  config,
   publicUrl,
   openPasswords,
   furtherKinds = [],
@@ -61,22 +61,15 @@ export async function createIdentifier({
   const openOwn = openPasswords ?? passwordsOnThisThread(means);
   const tokens = new Map<string, TokenIssuer>();
   const passwords = new Map<string, PasswordVerifier>();
-  for (const [name, issuer] of Object.entries(identity)) {
-    switch (issuer.kind) {
-      case "oidc":
-        // Callers show no token of such a provider: there is nothing to verify, and no need for its keys.
-        if (issuer.tokenFormat === "session-only") break;
-        tokens.set(name, opened.use(openIssuer(name, issuer, means)));
-        break;
-      case "users-file": {
-        const verifier = await openOwn(name, issuer);
-        opened.defer(() => verifier[Symbol.dispose]?.());
-        passwords.set(name, verifier);
-        break;
-      }
-      case "api-keys":
-        break;
-    }
+  for (const [name, issuer] of Object.entries(config.identity)) {
+    // Callers show no token of a provider that is for sessions alone: there is nothing to verify, and no need for its keys.
+    if (issuer.kind === "oidc" && issuer.tokenFormat !== "session-only")
+      tokens.set(name, opened.use(openIssuer(name, issuer, means)));
+  }
+  for (const [name, issuer] of passwordIssuersOf(config)) {
+    const verifier = await openOwn(name, issuer);
+    opened.defer(() => verifier[Symbol.dispose]?.());
+    passwords.set(name, verifier);
   }
   const reader = createTokenReader(tokens, means);
   const kinds = [

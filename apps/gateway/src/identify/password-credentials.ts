@@ -9,13 +9,14 @@ import { verifiersOfRoute } from "./verifiers-of-route.ts";
 /**
  * `Authorization: Basic`, a name and a password with every call.
  * @param passwords by their name under `identity`
- * @throws {Error} when two of them are the same issuer: that would make two people one
+ * @throws {Error} when two users files are the same issuer: that would make two people one
  */
 export function passwordCredentials(
   passwords: ReadonlyMap<string, PasswordVerifier>,
   { log }: { readonly log: Log },
 ): CredentialKind {
-  assertDifferent(passwords);
+  const files = [...passwords].filter(([, { issuer }]) => issuer.startsWith(USERS_FILE));
+  assertDifferent(files);
   const verifiersOf = verifiersOfRoute(passwords);
   return {
     name: "basic",
@@ -29,8 +30,9 @@ export function passwordCredentials(
         caller,
       });
     },
+    // A provider that is asked about passwords is ready or not as far as its tokens are concerned.
     readiness: () =>
-      [...passwords.keys()].map((name): Readiness => ({
+      files.map(([name]): Readiness => ({
         name: `issuer ${name}`,
         isReady: true,
         detail: "Its users file is loaded",
@@ -40,9 +42,12 @@ export function passwordCredentials(
   };
 }
 
-function assertDifferent(passwords: ReadonlyMap<string, PasswordVerifier>): void {
+/** What the issuers of users files begin with. */
+const USERS_FILE = "urn:tidegate:users:";
+
+function assertDifferent(files: readonly (readonly [string, PasswordVerifier])[]): void {
   const seen = new Map<string, string>();
-  for (const [name, { issuer }] of passwords) {
+  for (const [name, { issuer }] of files) {
     const other = seen.get(issuer);
     if (other !== undefined) {
       throw new Error(

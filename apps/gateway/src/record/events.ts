@@ -176,6 +176,19 @@ export function signInFailed(
   log.event("info", "sign-in.failed", fields);
 }
 
+/** A provider does not answer about passwords; callers whose password is not remembered get 503 until it does. */
+export function passwordCheckFailed(
+  log: Log,
+  fields: { readonly issuer: string; readonly error: Error },
+): void {
+  log.event("warn", "password-check.failed", fields);
+}
+
+/** A provider answers about passwords again. */
+export function passwordCheckRecovered(log: Log, fields: { readonly issuer: string }): void {
+  log.event("info", "password-check.recovered", fields);
+}
+
 /** Somebody asked the admin listener for more than the open endpoints, without the token or under a foreign name. */
 export function adminRefused(
   log: Log,

@@ -1,5 +1,5 @@
 import type { PasswordVerifier } from "@tidegate/auth";
-import { passwordsOnThisThread } from "../identify/open-passwords.ts";
+import { passwordIssuersOf, passwordsOnThisThread } from "../identify/open-passwords.ts";
 import type { DataPlaneHost } from "./data-plane-host.ts";
 import { FORGET_PASSWORDS, PASSWORD, passwordAnswer } from "./remote-passwords.ts";
 import { Supervisor, type SupervisorOptions } from "./supervisor.ts";
@@ -21,8 +21,7 @@ export async function hostOnWorkers(
     ...options,
     onChange: () => void dataThreads.tell(FORGET_PASSWORDS, undefined, FORGET_DEADLINE_MS),
   });
-  for (const [name, issuer] of Object.entries(config.identity)) {
-    if (issuer.kind !== "users-file") continue;
+  for (const [name, issuer] of passwordIssuersOf(config)) {
     const verifier = await open(name, issuer);
     parts.defer(() => verifier[Symbol.dispose]?.());
     passwords.set(name, verifier);

@@ -19,18 +19,18 @@ interface PasswordAnswer {
   readonly rememberUntilMs: number;
 }
 
-/** A hash takes some 100 ms, and at most 34 are in flight or queue. */
+/** A hash takes some 100 ms, and at most 34 are in flight or queue; a provider that is asked has 5 s, twice at most. */
 const ANSWER_DEADLINE_MS = 15_000;
-const BUSY_RETRY_AFTER_MS = 1_000;
 /** Credentials remembered by one worker; the oldest leave first. */
 const MAX_REMEMBERED = 4_096;
+const RETRY_AFTER_MS = 1_000;
 const NEVER_ABORTED = new AbortController().signal;
 
 /**
  * Passwords are checked by the main thread alone: the bound on hashes at once, the back-off and the users file
  * are the machine's. A worker remembers what was found good, no longer than the main thread does.
  *
- * @param issuers the users files' own issuers, by name
+ * @param issuers whose people they are, by name under `identity`
  */
 export function remotePasswords({
   main,
@@ -52,11 +52,12 @@ export function remotePasswords({
     const verifier: PasswordVerifier = {
       issuer: issuers[name] ?? name,
       rememberedUntilMs: () => 0,
+      forget: () => memory.clear(),
       verify({ text, network, mayVerify }, signal) {
         const digest = createHmac("sha256", secret).update(text).digest("base64url");
         const known = memory.get(digest);
         if (known !== undefined && clock.monotonicMs() < known.untilMs) return known.verification;
-        if (mayVerify?.() === false) return { outcome: "busy", retryAfterMs: BUSY_RETRY_AFTER_MS };
+        if (mayVerify?.() === false) return { outcome: "busy", retryAfterMs: RETRY_AFTER_MS };
         return ask({ name, text, network }, digest, signal);
       },
     };
@@ -65,7 +66,13 @@ export function remotePasswords({
       digest: string,
       signal: AbortSignal,
     ): Promise<Verification> => {
-      const answer = (await main.ask(PASSWORD, question, ANSWER_DEADLINE_MS)) as PasswordAnswer;
+      let answer: PasswordAnswer;
+      try {
+        answer = (await main.ask(PASSWORD, question, ANSWER_DEADLINE_MS)) as PasswordAnswer;
+      } catch {
+        // Nobody looked at the password: never a 401.
+        return { outcome: "unavailable", retryAfterMs: RETRY_AFTER_MS };
+      }
       signal.throwIfAborted();
       const verification = frozen(answer.verification);
       memory.delete(digest);
@@ -85,12 +92,12 @@ export const FORGET_PASSWORDS = "forget-passwords";
 /** The kind of question that workers ask. */
 export const PASSWORD = "password";
 
-/** What the main thread answers. @param verifiers of users files, by name; they run on this thread alone */
+/** What the main thread answers. @param verifiers by name under `identity`; they run on this thread alone */
 export function passwordAnswer(verifiers: ReadonlyMap<string, PasswordVerifier>): BusHandler {
   return async (question): Promise<PasswordAnswer> => {
     const { name, text, network } = question as PasswordQuestion;
     const verifier = verifiers.get(name);
-    if (verifier === undefined) throw new Error(`there is no users file ${name}`);
+    if (verifier === undefined) throw new Error(`nobody checks passwords of ${name}`);
     const verification = await verifier.verify({ text, network }, NEVER_ABORTED);
     const rememberUntilMs =
       verification.outcome === "accepted"
