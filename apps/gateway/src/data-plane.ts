@@ -34,6 +34,8 @@ export interface DataPlane {
   readonly identifiers: Identifiers;
   readonly answers: AnswerContext;
   readonly viaName: string;
+  /** Names, in lower case, of fields that carry API keys. */
+  readonly keyFields: ReadonlySet<string>;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -47,7 +49,7 @@ export function upstreamOf({ upstreams }: DataPlane, { route }: Visit): Upstream
 
 /** The head of an admitted visit's request to its upstream. @param extra as in `buildUpstreamHead` */
 export function upstreamHeadOf(
-  { signer, viaName }: DataPlane,
+  { signer, viaName, keyFields }: DataPlane,
   { head, peer, route, identity, trace, requestId }: Visit,
   extra: readonly string[],
 ): string {
@@ -63,6 +65,7 @@ export function upstreamHeadOf(
       requestId,
       viaName,
       forwardAuthorization: route.config.forwardAuthorization,
+      keyFields,
     },
     extra,
   );

@@ -19,6 +19,7 @@ import {
   listenerOpened,
 } from "./record/events.ts";
 import { openPenalties, type Penalties } from "./penalty/open-penalties.ts";
+import { openKeyFiles } from "./identify/open-key-files.ts";
 import { answerProofMemory } from "./identify/proof-memory.ts";
 import { openLogDestination } from "./record/log-destination.ts";
 import { createLogger, type Log } from "./record/logger.ts";
@@ -152,6 +153,7 @@ class RunningGateway implements Gateway {
     );
     const dataThreads = new DataThreads();
     answerProofMemory(dataThreads, random);
+    this.#parts.use(await openKeyFiles({ config, dataThreads, clock, log }));
     const revocations = this.#parts.use(
       openRevocations({ config, database, dataThreads, log, clock }),
     );

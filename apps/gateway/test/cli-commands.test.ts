@@ -25,6 +25,11 @@ describe("tidegate", () => {
       ["check", "--jsno"],
       ["check", "a", "b"],
       ["version", "--json=yes"],
+      ["keys", "ad", "x.json", "billing"],
+      ["keys", "add", "x.json"],
+      ["keys", "list", "x.json", "billing"],
+      ["keys", "rotate", "x.json", "billing", "--scopes", "a"],
+      ["keys", "add", "x.json", "billing", "--expires", "soon"],
       ["users", "add"],
       ["users", "ad", "x.json", "ada"],
       ["users", "list", "x.json", "ada"],
@@ -126,6 +131,39 @@ routes:
     } finally {
       delete process.env["TARGET"];
     }
+  });
+});
+
+describe("tidegate keys", () => {
+  test("adds a key that is printed once, lists it, rotates, disables and removes it", async () => {
+    await using folder = await folderWith({});
+    const cwd = folder.path;
+    const run = (...words: string[]) => tidegate(["keys", ...words], { cwd });
+    const added = await run("add", "k.json", "billing", "--scopes", "a b", "--expires", "90d");
+    assert.equal(added.code, 0, added.err);
+    const key = added.out.trim();
+    assert.match(key, /^tgk_[a-z0-9]{14}_[A-Za-z0-9]{38}$/);
+    assert.match(added.err, /shown this once/);
+    const again = await run("add", "k.json", "billing");
+    assert.deepEqual([again.code, again.out], [1, ""]);
+    assert.match(again.err, /called that already/);
+    const listed = await run("list", "k.json");
+    assert.match(listed.out, /billing +[a-z0-9]{14} +active +20.*Z +never +a b/);
+    assert.ok(!listed.out.includes(key.slice(-38)));
+    const rotated = await run("rotate", "k.json", "billing", "--overlap", "2h", "--json");
+    assert.match((JSON.parse(rotated.out) as { key: string }).key, /^tgk_/);
+    const states = async () => {
+      const { out } = await run("list", "k.json", "--json");
+      return (JSON.parse(out) as { keys: { state: string }[] }).keys.map(({ state }) => state);
+    };
+    assert.deepEqual(await states(), ["rotating"]);
+    assert.equal((await run("disable", "k.json", "billing")).code, 0);
+    assert.deepEqual(await states(), ["disabled"]);
+    assert.equal((await run("enable", "k.json", "billing")).code, 0);
+    assert.equal((await run("remove", "k.json", "billing")).code, 0);
+    assert.deepEqual(await states(), []);
+    assert.equal((await run("remove", "k.json", "billing")).code, 1);
+    assert.equal((await run("list", "nowhere.json")).code, 1);
   });
 });
 

@@ -93,3 +93,11 @@ export {
 } from "./provider-password-verifier.ts";
 export { BASIC_ACR, parseUsersFile, setUser, type User, type UsersFile } from "./users-file.ts";
 export { openUsersFile, type UsersSource } from "./users-source.ts";
+
+// API keys of programs.
+export { API_KEY_PREFIX } from "./api-key.ts";
+export { createKeyVerifier, type KeyVerifier } from "./key-verifier.ts";
+export { readKeyUses, writeKeyUses } from "./key-uses.ts";
+export { parseKeysFile, type ApiKey, type KeysFile } from "./keys-file.ts";
+export { keysFileWriter, type KeysFileWriter } from "./keys-file-writer.ts";
+export { openKeysFile, type KeysSource } from "./keys-source.ts";

@@ -87,6 +87,36 @@ export const COMMANDS = {
       ["tidegate users remove users.json ada", "her remembered credential ends within a minute"],
     ],
   },
+  keys: {
+    positionals: ["add|list|rotate|disable|enable|remove", "<file>", "[name]"],
+    options: {
+      scopes: {
+        value: "<names>",
+        summary: 'With add: what the key may do, such as "tasks:read tasks:write". Default: none.',
+      },
+      expires: {
+        value: "<time>",
+        summary: "With add: how long it counts, such as 90d, 24h or 30m. Default: for ever.",
+      },
+      overlap: {
+        value: "<time>",
+        summary: "With rotate: how long the old key counts beside the new one. Default: 24h.",
+      },
+      ...json,
+    },
+    summary: "Keep the API keys of a keys file.",
+    text: [
+      "A keys file holds hashes of API keys for programs; routes use it through an issuer of kind `api-keys`. `add` makes the file if need be, readable by its owner alone, and prints the key, which nobody can read again: `tgk_`, letters and digits. Programs send it as `Authorization: Bearer tgk_…`, or in the field that the configuration names.",
+      "`rotate` prints a new key under the same name and id, and lets the old one end after `--overlap`; `0m` ends it at once. `list` shows what is there and when each was last used, which gateways write down within a minute. Running gateways take every change within two seconds.",
+    ],
+    examples: [
+      ['tidegate keys add keys.json billing --scopes "tasks:read" --expires 90d', "prints the key"],
+      ["tidegate keys list keys.json", "names, states, last use; never a key"],
+      ["tidegate keys rotate keys.json billing --overlap 2h", "the old one counts for two hours"],
+      ["tidegate keys disable keys.json billing", "until `enable`"],
+      ["tidegate keys remove keys.json billing", "its id never comes back"],
+    ],
+  },
   limits: {
     positionals: ["[list|suggest]", "[file]"],
     options: {

@@ -3,6 +3,7 @@ import { checkCommand } from "./check-command.ts";
 import { parseCommandLine, type CommandLine } from "./command-line.ts";
 import { commandHelp, generalHelp } from "./help.ts";
 import { initCommand } from "./init-command.ts";
+import { keysCommand } from "./keys-command.ts";
 import { limitsCommand } from "./limits-command.ts";
 import { penaltiesCommand } from "./penalties-command.ts";
 import { EXIT, type ExitCode, type Terminal } from "./terminal.ts";
@@ -65,6 +66,16 @@ function run(
         name,
         isGenerated: options.has("generate"),
         scopes: textOf(options.get("scopes")),
+        isJson,
+      });
+    case "keys":
+      return keysCommand(terminal, {
+        action: first,
+        file,
+        name,
+        scopes: textOf(options.get("scopes")),
+        expires: textOf(options.get("expires")),
+        overlap: textOf(options.get("overlap")),
         isJson,
       });
     case "limits":

@@ -15,6 +15,7 @@ const factsOf = (changes: Partial<ForwardedFacts> = {}): ForwardedFacts => ({
   requestId: "id",
   viaName: "tidegate-1",
   forwardAuthorization: false,
+  keyFields: new Set(),
   ...changes,
 });
 

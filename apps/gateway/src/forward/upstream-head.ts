@@ -16,6 +16,8 @@ export interface ForwardedFacts {
   /** Our name in Via; an answer or request that carries it has been here. */
   readonly viaName: string;
   readonly forwardAuthorization: boolean;
+  /** Names, in lower case, of fields that carry API keys: they are ours alone. */
+  readonly keyFields: ReadonlySet<string>;
 }
 
 /**
@@ -112,6 +114,7 @@ function passingLines(head: RequestHead, facts: ForwardedFacts): string {
     const name = fields[at] as string;
     const fate = requestFieldFate(name);
     if (fate === FATE.strip) continue;
+    if (facts.keyFields.size > 0 && facts.keyFields.has(name.toLowerCase())) continue;
     if (connectionOptions.length > 0 && connectionOptions.includes(name.toLowerCase())) continue;
     const value =
       fate === FATE.keep

@@ -18,6 +18,7 @@ const proofs = {
   replays: attachReplayMemory(createReplayTable({ random: systemRandom, slotCount: 1_024 })),
   nonceSecret: systemRandom.bytes(32),
 };
+const keyUse = { used() {}, [Symbol.dispose]() {} };
 const basic = (user: string, password: string): string =>
   `Basic ${Buffer.from(`${user}:${password}`).toString("base64")}`;
 
@@ -56,6 +57,7 @@ async function setUp() {
   const identifier = await createIdentifier({
     config: { identity: providers },
     proofs,
+    keyUse,
     clock,
     random: systemRandom,
     log,
@@ -347,6 +349,7 @@ describe("identify(): its life", () => {
     const { staff } = t.providers;
     const means = {
       proofs,
+      keyUse,
       clock: t.clock,
       random: systemRandom,
       log: { event() {} } as unknown as Log,

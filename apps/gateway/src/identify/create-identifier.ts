@@ -17,6 +17,8 @@ import type {
 import type { Identifier, Identity } from "./identifier.ts";
 import { bearerCredentials } from "./bearer-credentials.ts";
 import { dpopCredentials } from "./dpop-credentials.ts";
+import { keyCredentials, type KeyCredentials } from "./key-credentials.ts";
+import type { KeyUse } from "./key-use.ts";
 import { openIssuer, type TokenIssuer } from "./open-issuer.ts";
 import { passwordIssuersOf, passwordsOnThisThread, type OpenPasswords } from "./open-passwords.ts";
 import { passwordCredentials } from "./password-credentials.ts";
@@ -36,6 +38,8 @@ export interface IdentifierOptions {
   readonly publicUrl?: URL | undefined;
   /** Which proofs of possession were seen, on all threads. */
   readonly proofs: ProofMemory;
+  /** Who wants to know which API keys are used. */
+  readonly keyUse: KeyUse;
   /** Default: this thread reads users files and makes the hashes. */
   readonly openPasswords?: OpenPasswords;
   /** Kinds of credential that somebody else makes, browser sessions for one; disposed with the identifier. */
@@ -54,6 +58,7 @@ export async function createIdentifier({
   config,
   publicUrl,
   openPasswords,
+  keyUse,
   furtherKinds = [],
   ...means
 }: IdentifierOptions): Promise<ConfiguredIdentifier> {
@@ -71,36 +76,42 @@ export async function createIdentifier({
     opened.defer(() => verifier[Symbol.dispose]?.());
     passwords.set(name, verifier);
   }
+  const keys = await keyCredentials({ config, use: keyUse, ...means });
   const reader = createTokenReader(tokens, means);
   const kinds = [
     bearerCredentials(tokens, { reader, log: means.log }),
     dpopCredentials({ reader, publicUrl, log: means.log }),
     passwordCredentials(passwords, means),
+    keys,
     ...furtherKinds,
   ];
   for (const kind of kinds) opened.use(kind);
   for (const { jwt } of tokens.values()) jwt?.start();
-  return new RouteIdentifier({ kinds, log: means.log, opened: opened.move() });
+  return new RouteIdentifier({ kinds, keys, log: means.log, opened: opened.move() });
 }
 
 /** Finds out which credential a call shows, and gives the call to that kind. */
 class RouteIdentifier implements ConfiguredIdentifier {
   readonly #kinds: readonly CredentialKind[];
   readonly #byName: ReadonlyMap<CredentialName, CredentialKind>;
+  readonly #keys: KeyCredentials;
   readonly #log: Log;
   readonly #opened: DisposableStack;
 
   constructor({
     kinds,
+    keys,
     log,
     opened,
   }: {
     kinds: readonly CredentialKind[];
+    keys: KeyCredentials;
     log: Log;
     opened: DisposableStack;
   }) {
     this.#kinds = kinds;
     this.#byName = new Map(kinds.map((kind) => [kind.name, kind]));
+    this.#keys = keys;
     this.#log = log;
     this.#opened = opened;
   }
@@ -119,6 +130,7 @@ class RouteIdentifier implements ConfiguredIdentifier {
       case "bearer":
       case "dpop":
       case "basic":
+      case "key":
       case "session":
       case "ticket":
         break;
@@ -135,9 +147,12 @@ class RouteIdentifier implements ConfiguredIdentifier {
    */
   #kindOf({
     head,
+    route,
     kind = CALL_KIND.request,
   }: CredentialRequest): ReturnType<typeof kindOfCredential> {
-    const name = kindOfCredential(head);
+    const shown = kindOfCredential(head);
+    const isInField = this.#keys.inField(head.fields, route.config) !== undefined;
+    const name = !isInField ? shown : shown === "none" ? "key" : "ambiguous";
     if (kind !== CALL_KIND.handshake || presentedTicket(head) === undefined) return name;
     return name === "none" || name === "session" ? "ticket" : "ambiguous";
   }

@@ -1,7 +1,8 @@
+import { API_KEY_PREFIX } from "@tidegate/auth";
 import type { RequestHead } from "../accept/request-head.ts";
 
 /** The kinds of credential that are known. */
-export type CredentialName = "bearer" | "dpop" | "basic" | "session" | "ticket";
+export type CredentialName = "bearer" | "dpop" | "basic" | "key" | "session" | "ticket";
 
 /**
  * Which credential a call carries. Two different ones at once are ambiguous: which of them counts would be our
@@ -13,7 +14,11 @@ export function kindOfCredential({
 }: CredentialFields): CredentialName | "none" | "other" | "ambiguous" {
   const hasSession = hasSessionCookie(cookie);
   if (authorization === undefined) return hasSession ? "session" : "none";
-  return hasSession ? "ambiguous" : kindOfScheme(authorization);
+  if (hasSession) return "ambiguous";
+  const scheme = kindOfScheme(authorization);
+  return scheme === "bearer" && credentialText(authorization).startsWith(API_KEY_PREFIX)
+    ? "key"
+    : scheme;
 }
 
 export type CredentialFields = Pick<RequestHead, "authorization" | "cookie">;

@@ -108,6 +108,23 @@ export function usersReloaded(
   else log.event("warn", "users.reload-failed", { issuer, error: problem });
 }
 
+/** A keys file changed: its keys are the new ones, or those of before when it cannot be used. */
+export function keysReloaded(
+  log: Log,
+  { issuer, problem }: { readonly issuer: string; readonly problem: Error | undefined },
+): void {
+  if (problem === undefined) log.event("info", "keys.reloaded", { issuer });
+  else log.event("warn", "keys.reload-failed", { issuer, error: problem });
+}
+
+/** When keys were last used could not be written down; the keys work all the same. */
+export function keyUseNotWritten(
+  log: Log,
+  fields: { readonly issuer: string; readonly error: Error },
+): void {
+  log.event("warn", "keys.use-not-written", fields);
+}
+
 /** A credential was not accepted. Only for whoever looks into it: clients make these, and they learn less than `why`. */
 export function credentialRefused(log: Log, fields: { readonly why: string }): void {
   log.event("debug", "credential.refused", fields);

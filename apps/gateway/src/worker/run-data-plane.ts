@@ -14,6 +14,8 @@ import { sessionCredentials } from "../browser-session/session-credentials.ts";
 import { WorkerSessions } from "../browser-session/worker-sessions.ts";
 import type { GatewayConfig, UpstreamConfig } from "../config/schema.ts";
 import { createIdentifier } from "../identify/create-identifier.ts";
+import { keyFieldsOf } from "../identify/key-credentials.ts";
+import { noteKeyUse } from "../identify/key-use.ts";
 import { joinProofMemory } from "../identify/proof-memory.ts";
 import type { OpenPasswords } from "../identify/open-passwords.ts";
 import type { CallLimiter } from "../judge/call-limiter.ts";
@@ -119,6 +121,7 @@ export async function runDataPlane(options: DataPlaneOptions): Promise<RunningDa
       publicUrl:
         config.listen.publicUrl === undefined ? undefined : new URL(config.listen.publicUrl),
       proofs: await joinProofMemory(options.main),
+      keyUse: parts.use(noteKeyUse(options.main, clock)),
       clock,
       random,
       log,
@@ -241,6 +244,7 @@ export async function runDataPlane(options: DataPlaneOptions): Promise<RunningDa
       identifiers,
       answers,
       viaName,
+      keyFields: keyFieldsOf(config),
       clock,
       log,
     },
