@@ -10,11 +10,15 @@ test("parseApiKey() refuses every other spelling, and a key with one character c
   for (const text of ["", "tgk_", ` ${key}`, `${key} `, key.toUpperCase(), `${key}x`, key.slice(1)])
     assert.equal(parseApiKey(text), undefined, text);
   fc.assert(
-    fc.property(fc.nat({ max: key.length - 1 }), fc.constantFrom(..."aZ09_-"), (at, character) => {
-      fc.pre(key[at] !== character);
-      const changed = key.slice(0, at) + character + key.slice(at + 1);
-      assert.equal(parseApiKey(changed), undefined, changed);
-    }),
+    fc.property(
+      fc.nat({ max: key.length - 1 }),
+      fc.constantFrom("a", "Z", "0", "9", "_", "-"),
+      (at, character) => {
+        fc.pre(key[at] !== character);
+        const changed = key.slice(0, at) + character + key.slice(at + 1);
+        assert.equal(parseApiKey(changed), undefined, changed);
+      },
+    ),
   );
   // Two neighbours swapped: how people mistype.
   for (let at = 4; at < key.length - 1; at++) {

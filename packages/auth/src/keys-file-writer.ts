@@ -89,7 +89,7 @@ export function keysFileWriter({
       await change(name, (entry) => {
         key = makeApiKey(String(entry["id"]), random);
         const old = (entry["secrets"] as JsonObject[]).filter(
-          ({ expires }) => expires === undefined || Date.parse(String(expires)) > nowMs,
+          ({ expires }) => typeof expires !== "string" || Date.parse(expires) > nowMs,
         );
         const ending = old.slice(0, MAX_OLD_SECRETS).map((secret) => ({
           ...secret,
