@@ -54,6 +54,19 @@ test("what only one gateway can count is not shared", () => {
   }
 });
 
+test("messages of sockets share limits too, by bytes as well; what is one connection's own is not shared", () => {
+  const route = (socketLimit: Json): Json => ({
+    limitStore,
+    routes: [{ path: "/", to: "shop", auth: "none", websocket: { limits: [limit(socketLimit)] } }],
+  });
+  assert.deepEqual(findings(route({})), []);
+  assert.deepEqual(findings(route({ cost: "byte", exceed: "delay" })), []);
+  const [own = ""] = findings(route({ per: "connection" }));
+  assert.match(own, /^routes\[0\]\.websocket\.limits\[0\]\.per: .*connection/);
+  assert.match(findings(route({ per: undefined }))[0] ?? "", /\.per: /);
+  assert.match(findings(route({ shadow: true }))[0] ?? "", /\.shadow: .*store/);
+});
+
 test("the store is a Redis URL", () => {
   const store = { ...limitStore, url: "http://127.0.0.1" };
   assert.match(findings({ limitStore: store }, limit({}))[0] ?? "", /^limitStore\.url: /);

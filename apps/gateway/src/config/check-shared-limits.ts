@@ -2,14 +2,15 @@ import type { ConfigPath } from "./config-error.ts";
 import type { Draft } from "./draft.ts";
 import type { Findings } from "./findings.ts";
 import { keyParts } from "./key-parts.ts";
-import type { GatewayConfig, LimitConfig } from "./schema.ts";
+import type { GatewayConfig, LimitConfig, SocketLimitConfig } from "./schema.ts";
 
 /** Limits that are shared with other gateways: whether there is a store, and whether the limit can be shared. */
 export function checkSharedLimits(config: Draft<GatewayConfig>, findings: Findings): void {
   const everywhere = entriesOf(config.limits, ["limits"]);
-  const own = (config.routes ?? []).flatMap((route, index) =>
-    entriesOf(route?.limits, ["routes", index, "limits"]),
-  );
+  const own = (config.routes ?? []).flatMap((route, index) => [
+    ...entriesOf(route?.limits, ["routes", index, "limits"]),
+    ...entriesOf(route?.websocket?.limits, ["routes", index, "websocket", "limits"]),
+  ]);
   let isUsed = false;
   for (const [path, limit] of [...everywhere, ...own]) {
     if (limit === undefined || !("store" in limit) || limit.store !== "shared") continue;
@@ -25,7 +26,7 @@ export function checkSharedLimits(config: Draft<GatewayConfig>, findings: Findin
 }
 
 function checkOne(
-  limit: Draft<Exclude<LimitConfig, { kind: "concurrency" }>>,
+  limit: Draft<Exclude<LimitConfig, { kind: "concurrency" }> | SocketLimitConfig>,
   path: ConfigPath,
   findings: Findings,
 ): void {
@@ -34,11 +35,16 @@ function checkOne(
     findings.mistake([...path, "per"], reason, ["user", "address", "route"]);
   }
   if (limit.cost === "byte") {
-    const reason = 'is "byte", but only requests can be counted by a shared limit';
-    findings.mistake([...path, "cost"], reason, ["request"]);
+    // A body's chunks are charged as they pass, at once; a socket holds a frame until the store has answered.
+    if (!("exceed" in limit)) {
+      const reason =
+        'is "byte", but a body is charged while it streams, which a shared limit cannot decide at once; only messages of sockets can share bytes';
+      findings.mistake([...path, "cost"], reason, ["request"]);
+    }
   }
   if (limit.shadow === true) {
-    const reason = "is true, but shadow mode is for limits of this machine";
+    const reason =
+      "is true, but what a shared limit would have refused is known only to the store, which is not asked about calls that pass anyway";
     findings.mistake([...path, "shadow"], reason, ["false"]);
   }
   const divides = limit.whenStoreLost === "share" || limit.whenStoreLost === "local";
@@ -47,10 +53,11 @@ function checkOne(
   findings.mistake([...path, "whenStoreLost"], reason, ["deny", "open"]);
 }
 
-type Entry = readonly [ConfigPath, Draft<LimitConfig> | undefined];
+type AnyLimit = LimitConfig | SocketLimitConfig;
+type Entry = readonly [ConfigPath, Draft<AnyLimit> | undefined];
 
 function entriesOf(
-  limits: readonly (Draft<LimitConfig> | undefined)[] | undefined,
+  limits: readonly (Draft<AnyLimit> | undefined)[] | undefined,
   path: ConfigPath,
 ): Entry[] {
   return (limits ?? []).map((limit, index) => [[...path, index], limit]);

@@ -121,7 +121,7 @@ const requestFields = {
     .describe("What is counted: requests, or bytes of request bodies."),
 };
 
-const storeFields = {
+export const storeFields = {
   store: z
     .enum(["local", "shared"])
     .default("local")

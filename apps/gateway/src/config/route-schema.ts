@@ -3,7 +3,7 @@ import { parsePathPattern } from "../route/path-pattern.ts";
 import { hostName } from "./address.ts";
 import type { Frozen } from "./frozen.ts";
 import { limitName } from "./limit-name.ts";
-import { bucketFields, limitKey, limitSchema, windowFields } from "./limit-schema.ts";
+import { bucketFields, limitKey, limitSchema, storeFields, windowFields } from "./limit-schema.ts";
 import { bytes, count, milliseconds, name, QUOTES_VALUE } from "./units.ts";
 import { origin } from "./url.ts";
 
@@ -24,8 +24,9 @@ const socketLimitFields = {
     .enum(["delay", "drop", "close", "penalise"])
     .default("close")
     .describe(
-      "What happens to a message over the limit: stop reading until it may pass, leave it out, end the socket with 4429, or put the caller into the penalty box at once, which ends all their sockets.",
+      "What happens to a message over the limit: stop reading until it may pass, leave it out, end the socket with 4429, or put the caller into the penalty box at once, which ends all their sockets. The same, but for the box, when the limit is shared, its store is lost and `whenStoreLost` is `deny`; the socket then ends with 4503.",
     ),
+  ...storeFields,
 };
 
 const socketLimitSchema = z

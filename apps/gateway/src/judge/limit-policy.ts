@@ -8,7 +8,7 @@ import {
   type RateLimitPolicy,
   type Reservation,
 } from "@tidegate/limits";
-import type { Call, Peer, Session } from "./call.ts";
+import { CALL_KIND, type Call, type Peer, type Session } from "./call.ts";
 import type { CallLimiter } from "./call-limiter.ts";
 import type { CallerSource } from "./caller.ts";
 import { keyOf, type LimitKey } from "./limit-key.ts";
@@ -130,7 +130,7 @@ export class LimitPolicy implements Policy {
     if (uses.length === 0) return VERDICT.admit;
     const outcome = this.#ask(call, uses, report);
     if (outcome === OUTCOME.admitted) return VERDICT.admit;
-    return outcome === PENDING ? PENDING : this.#refuse(outcome, detail, refusal);
+    return outcome === PENDING ? PENDING : this.#refuse(call, outcome, detail, refusal);
   }
 
   judgeRun(call: Call, messages: number): boolean {
@@ -152,7 +152,9 @@ export class LimitPolicy implements Policy {
     // Other calls are judged meanwhile, so what is said of this one has a place of its own.
     const detail = { policy: this, uses, report: createLimitReport() };
     this.#fill(call, uses);
-    const booking = this.#isBooked(call) ? this.#takeBooking() : undefined;
+    // A message whose socket ends meanwhile must give back what it got.
+    const isBooked = this.#isBooked(call) || call.kind === CALL_KIND.message;
+    const booking = isBooked ? this.#takeBooking() : undefined;
     const outcome = await this.#limiter.acquireRemote!(
       this.#handles,
       this.#costs,
@@ -162,10 +164,12 @@ export class LimitPolicy implements Policy {
       signal,
     );
     if (booking !== undefined) this.#noteBooking(call, booking, outcome);
-    return outcome === OUTCOME.admitted ? VERDICT.admit : this.#refuse(outcome, detail, refusal);
+    return outcome === OUTCOME.admitted
+      ? VERDICT.admit
+      : this.#refuse(call, outcome, detail, refusal);
   }
 
-  #refuse(outcome: number, detail: LimitDetail, refusal: Refusal): Verdict {
+  #refuse(call: Call, outcome: number, detail: LimitDetail, refusal: Refusal): Verdict {
     const { uses, report } = detail;
     for (let at = 0; at < report.violatedCount; at++)
       this.#refusals[this.uses.indexOf(uses[report.violated[at] as number] as LimitUse)]! += 1;
@@ -177,21 +181,22 @@ export class LimitPolicy implements Policy {
     }
     const isOver = outcome === OUTCOME.refused;
     const reason = isOver ? REASON.limit_exceeded : REASON.limit_store_lost;
-    // A store that is lost says nothing about anybody's limits.
-    refuseWith(refusal, reason, { retryAfterMs, remaining, detail: isOver ? detail : undefined });
+    // A store that is lost says nothing about anybody's limits; a socket does about it what the limit says.
+    const isTold = isOver || call.kind === CALL_KIND.message;
+    refuseWith(refusal, reason, { retryAfterMs, remaining, detail: isTold ? detail : undefined });
     return isOver ? VERDICT.throttle : VERDICT.unavailable;
   }
 
   commit(call: Call): void {
     const { booking } = call;
-    if (!this.#isRefundable || booking === undefined) return;
+    if (booking === undefined || !this.#mayComeBack(call)) return;
     call.booking = undefined;
     this.#spend(call, booking);
   }
 
   release(call: Call, outcome: Outcome): void {
     const { booking } = call;
-    if (!this.#isRefundable || booking === undefined) return;
+    if (booking === undefined || !this.#mayComeBack(call)) return;
     call.booking = undefined;
     if (outcome === "refused-later") this.#limiter.refund(booking, whole(call.nowMs));
     else {
@@ -240,13 +245,18 @@ export class LimitPolicy implements Policy {
     return call.isFirst && (this.#isRefundable || this.#holdsSlot);
   }
 
+  /** Of messages only what was waited for is booked. They have one policy with limits, so the booking is its own. */
+  #mayComeBack(call: Call): boolean {
+    return this.#isRefundable || call.kind === CALL_KIND.message;
+  }
+
   #takeBooking(): Reservation {
     return this.#spare.pop() ?? this.#limiter.createReservation?.() ?? createReservation();
   }
 
   #noteBooking(call: Call, booking: Reservation, outcome: number): void {
     if (outcome !== OUTCOME.admitted) this.#keep(booking);
-    else if (this.#isRefundable) call.booking = booking;
+    else if (this.#mayComeBack(call)) call.booking = booking;
     else this.#spend(call, booking);
   }
 
@@ -277,17 +287,24 @@ export class LimitPolicy implements Policy {
 }
 
 /**
- * What a socket does about a refusal: the strictest action among the limits that refused; `close` for every
- * other refusal, because a message can wait only for a limit.
+ * What a socket does about a refusal: the strictest action among the limits that refused, or whose store is lost; `close`
+ * for every other refusal, because a message can wait only for a limit.
  */
 export function socketActionOf(refusal: Refusal): SocketAction {
-  if (refusal.reason !== REASON.limit_exceeded) return "close";
+  const { reason } = refusal;
+  if (reason !== REASON.limit_exceeded && reason !== REASON.limit_store_lost) return "close";
   const { uses, report } = refusal.detail as LimitDetail;
   let action: SocketAction = "delay";
-  for (let at = 0; at < report.violatedCount; at++) {
-    const { exceed } = uses[report.violated[at] as number] as LimitUse;
-    if (exceed === "penalise") return exceed;
-    if (exceed === "close" || (exceed === "drop" && action === "delay")) action = exceed;
+  // A limit may fit again by the time that it is described: then none is named, and all are meant.
+  const isNamed = report.violatedCount > 0;
+  const count = isNamed ? report.violatedCount : uses.length;
+  // A lost store is nobody's fault, and neither is what nobody names.
+  const isTheirs = isNamed && reason === REASON.limit_exceeded;
+  for (let at = 0; at < count; at++) {
+    const { exceed } = uses[isNamed ? (report.violated[at] as number) : at] as LimitUse;
+    if (exceed === "penalise" && isTheirs) return exceed;
+    if (exceed === "close" || exceed === "penalise") action = "close";
+    else if (exceed === "drop" && action === "delay") action = exceed;
   }
   return action;
 }

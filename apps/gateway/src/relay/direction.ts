@@ -1,3 +1,5 @@
+// Longer than 400 lines: one state machine on the path of every message; its states share every field.
+
 import type { Socket } from "node:net";
 import {
   FRAME_VERDICT,
@@ -13,9 +15,10 @@ import { socketActionOf } from "../judge/limit-policy.ts";
 import type { Policy, SocketAction } from "../judge/policy.ts";
 import { createRefusal, refuseWith } from "../judge/refusal.ts";
 import { REASON } from "../judge/reason.ts";
-import { VERDICT } from "../judge/verdict.ts";
+import { VERDICT, type Verdict } from "../judge/verdict.ts";
 import type { SocketRules } from "../route/route.ts";
 import { outbox } from "./outbox.ts";
+import { Asking, PendingVerdict } from "./pending-verdict.ts";
 import { SocketTally } from "./socket-tally.ts";
 
 /** Indexes of the opcode classification, in the order of `SocketRules.classes`. */
@@ -34,8 +37,10 @@ export interface DirectionOwner {
   violated(direction: Direction): void;
   /** A close frame passed. Nothing that follows on this direction is looked at. */
   closed(direction: Direction): void;
-  /** A frame must wait: call `Direction.proceed` after `waitMs`. */
+  /** A frame must wait: call `Direction.proceed` after `waitMs`, or at once when `goOn` is asked for before. */
   delayed(direction: Direction, waitMs: number): void;
+  /** What a frame waited for is there: call `Direction.proceed`. */
+  goOn(direction: Direction): void;
   /** Whether this pong answers a ping of ours, and is therefore not for the upstream. */
   isOwnPong(payload: Buffer, payloadBytes: number): boolean;
 }
@@ -72,6 +77,8 @@ export class Direction implements FrameGuard {
   readonly #classCount: number;
   readonly #maxDelayMs: number;
   readonly #blockAtBytes: number;
+  /** What policies that wait are given to see that nobody wants their answer any more. */
+  readonly #asking = new Asking();
 
   /** What is left of a chunk from the frame on that is held: at most one chunk, at most 64 KiB, and our own. */
   #held: Buffer | undefined;
@@ -81,6 +88,10 @@ export class Direction implements FrameGuard {
   /** When the held frame must have passed; 0 while none is held. */
   #delayDeadlineMs = 0;
   #delayedSinceMs = 0;
+  /** What the held frame waits for, when that is a policy's answer. Undefined while nothing is asked. */
+  #wait: PendingVerdict | undefined;
+  /** The one that was stopped before its answer came. */
+  #lastWait: PendingVerdict | undefined;
   /** What was admitted of the bytes being walked, moved together. */
   #runStart = 0;
   #runEnd = 0;
@@ -130,7 +141,7 @@ export class Direction implements FrameGuard {
 
   /** How long reading has been paused by limits in all, the pause that runs included. */
   pausedMs(nowMs: number): number {
-    return this.tally.delayedMs + (this.isHeld ? nowMs - this.#delayedSinceMs : 0);
+    return this.tally.delayedMs + (this.#delayDeadlineMs !== 0 ? nowMs - this.#delayedSinceMs : 0);
   }
 
   /** Bytes that the frame being judged has. */
@@ -138,9 +149,9 @@ export class Direction implements FrameGuard {
     return this.walker.payloadBytes;
   }
 
-  /** Whether a frame waits for a limit. */
+  /** Whether a frame waits: for a limit, or for the answer of a policy. */
   get isHeld(): boolean {
-    return this.#delayDeadlineMs !== 0;
+    return this.#held !== undefined;
   }
 
   /** Whether bytes of ours may be put behind what was sent: no message is half out, and nothing queues. */
@@ -164,10 +175,30 @@ export class Direction implements FrameGuard {
   proceed(nowMs: number): void {
     const held = this.#held;
     if (held === undefined || this.isBlocked || this.hasEnded) return;
+    if (this.#wait?.isOpen === true) {
+      const leftMs = this.#wait.deadlineMs - nowMs;
+      if (leftMs <= 0) this.#giveUp();
+      else this.#owner.delayed(this, Math.max(1, leftMs));
+      return;
+    }
     this.#heldAt = this.#walk(held, this.#heldAt, held.length, nowMs);
     if (this.walker.status === WALK.held) return;
     this.#held = undefined;
     this.readOn();
+  }
+
+  /** Nothing more passes this way: what a frame waits for is given back as soon as it is there, exactly once. */
+  stop(): void {
+    const wait = this.#wait;
+    if (wait === undefined) return;
+    this.#wait = undefined;
+    if (wait.isOpen) this.#lastWait = wait;
+    wait.stop();
+  }
+
+  /** Resolves when no policy is at work for this direction any more. To be asked after `stop`. */
+  get over(): Promise<void> | undefined {
+    return this.#lastWait?.over;
   }
 
   /** Reads from the source, unless something must be got rid of first. */
@@ -225,11 +256,19 @@ export class Direction implements FrameGuard {
     }
     const policies = this.#policies[classIndex]!;
     if (policies.length > 0) {
-      call.classIndex = classIndex;
-      call.bytes = frame.payloadBytes;
-      call.isFirst = isFirst;
-      call.isLast = frame.isFinal;
-      const verdict = judgeCall(policies, call, this.refusal);
+      let verdict;
+      if (this.#wait === undefined) {
+        call.classIndex = classIndex;
+        call.bytes = frame.payloadBytes;
+        call.isFirst = isFirst;
+        call.isLast = frame.isFinal;
+        verdict = judgeCall(policies, call, this.refusal, this.#asking);
+        if (typeof verdict !== "number") return this.#await(verdict, policies);
+      } else {
+        // This very frame was held for it, and its call is as it was.
+        verdict = this.#wait.take();
+        this.#wait = undefined;
+      }
       if (verdict !== VERDICT.admit) return this.#refuse(verdict, classIndex, isFirst);
       endCall(policies, call);
       if (this.#delayDeadlineMs !== 0) this.#endDelay();
@@ -241,7 +280,8 @@ export class Direction implements FrameGuard {
   judgeRun(opcode: number, messages: number, payloadBytes: number): boolean {
     const call = this.#call;
     // What was held is judged by itself: it may pass late, and then its wait is over.
-    if (!call.session.isOpen || this.#delayDeadlineMs !== 0) return false;
+    if (!call.session.isOpen || this.#delayDeadlineMs !== 0 || this.#wait !== undefined)
+      return false;
     const classIndex = opcode === OPCODE.text ? CLASS.text : CLASS.binary;
     const policies = this.#policies[classIndex]!;
     if (policies.length > 0) {
@@ -296,17 +336,37 @@ export class Direction implements FrameGuard {
     this.source.pause();
   }
 
-  #refuse(
-    verdict: ReturnType<typeof judgeCall>,
-    classIndex: number,
-    isFirst: boolean,
-  ): FrameVerdict {
-    // Policies of messages decide at once. One that wants to wait is a mistake of ours, and ends its socket.
-    if (typeof verdict !== "number") {
-      verdict.catch(() => {});
-      refuseWith(this.refusal, REASON.overloaded);
-      return FRAME_VERDICT.stop;
-    }
+  /**
+   * Holds the frame until the verdict is there, and reads nothing meanwhile: nothing overtakes. The other direction goes
+   * on. Longer than the longest delay nobody waits.
+   */
+  #await(verdict: Promise<Verdict>, policies: readonly Policy[]): FrameVerdict {
+    const { nowMs } = this.#call;
+    const deadlineMs = this.#delayDeadlineMs || nowMs + this.#maxDelayMs;
+    const wait = new PendingVerdict(verdict, {
+      call: this.#call,
+      policies,
+      refusal: this.refusal,
+      abort: this.#asking.abort,
+      deadlineMs,
+      settled: () => this.#owner.goOn(this),
+    });
+    this.#wait = wait;
+    this.source.pause();
+    this.#owner.delayed(this, Math.max(1, deadlineMs - nowMs));
+    return FRAME_VERDICT.hold;
+  }
+
+  /** The policy took too long. */
+  #giveUp(): void {
+    this.stop();
+    const { classIndex } = this.#call;
+    refuseWith(this.refusal, REASON.overloaded);
+    this.#counters[VERDICT.shed * this.#classCount + classIndex]! += 1;
+    this.#owner.refused(this);
+  }
+
+  #refuse(verdict: Verdict, classIndex: number, isFirst: boolean): FrameVerdict {
     // Half of the message is out: only the end is left.
     let action = isFirst ? socketActionOf(this.refusal) : "close";
     // A pong answers a ping of the other side: it is not the source's to answer for.

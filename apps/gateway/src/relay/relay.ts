@@ -196,7 +196,7 @@ export class Relay implements LiveSocket, LiveSession, DirectionOwner {
 
   cut(): void {
     this.#conclude(ENDING_OF_CUT.endedBy, ENDING_OF_CUT.toClient);
-    this.#cancelDelays();
+    this.#stopWaiting();
     this.#state = this.#state === "ended" ? "ended" : "leaving";
     this.#client.destroy();
     this.#upstream.destroy();
@@ -241,6 +241,11 @@ export class Relay implements LiveSocket, LiveSession, DirectionOwner {
     this.#delays[direction.towards] = this.#parts.clock.after(waitMs, () => {
       direction.proceed(this.#parts.clock.monotonicMs());
     });
+  }
+
+  goOn(direction: Direction): void {
+    this.#delays[direction.towards]?.cancel();
+    direction.proceed(this.#parts.clock.monotonicMs());
   }
 
   isOwnPong(payload: Buffer, payloadBytes: number): boolean {
@@ -305,6 +310,7 @@ export class Relay implements LiveSocket, LiveSession, DirectionOwner {
     const ending = direction === this.#fromClient ? CLIENT_LOST : UPSTREAM_LOST;
     this.#conclude(ending.endedBy, ending.toClient);
     const { sink, walker } = direction;
+    direction.stop();
     this.#part();
     // Inside a message only a cut says that it is not whole.
     if (walker.isInsideMessage || !sink.writable) {
@@ -352,7 +358,7 @@ export class Relay implements LiveSocket, LiveSession, DirectionOwner {
   #leave(): void {
     this.#state = "leaving";
     this.#endWithin(LEAVING_TIMEOUT_MS);
-    this.#cancelDelays();
+    this.#stopWaiting();
     // Read on, and throw away: an end is only seen by who reads, and unread bytes would turn it into a reset that
     // takes our close frame with it.
     this.#client.resume();
@@ -364,9 +370,12 @@ export class Relay implements LiveSocket, LiveSession, DirectionOwner {
     this.#deadlineMs = Math.min(this.#deadlineMs, this.#parts.clock.monotonicMs() + timeoutMs);
   }
 
-  #cancelDelays(): void {
+  /** Nothing that is held passes any more. */
+  #stopWaiting(): void {
     this.#delays[0]?.cancel();
     this.#delays[1]?.cancel();
+    this.#fromClient.stop();
+    this.#fromUpstream.stop();
   }
 
   /** Whether a side has taken nothing for too long. */
@@ -405,7 +414,7 @@ export class Relay implements LiveSocket, LiveSession, DirectionOwner {
     if (this.#state === "ended") return;
     this.#state = "ended";
     this.#deadlineMs = Number.POSITIVE_INFINITY;
-    this.#cancelDelays();
+    this.#stopWaiting();
     this.#parts.liveSockets.delete(this);
     this.#parts.liveSessions.delete(this);
     recordSocket(this.#request, this.#parts, {
@@ -414,7 +423,11 @@ export class Relay implements LiveSocket, LiveSession, DirectionOwner {
       fromClient: this.#fromClient,
       fromUpstream: this.#fromUpstream,
     });
-    this.#request.ended();
+    const { over } = this.#fromClient;
+    const { over: otherOver } = this.#fromUpstream;
+    // A policy still at work uses what the session holds; it was told to end, and soon does.
+    if (over === undefined && otherOver === undefined) this.#request.ended();
+    else void Promise.all([over, otherOver]).then(() => this.#request.ended());
   }
 
   #newCall(towards: Towards): Call {

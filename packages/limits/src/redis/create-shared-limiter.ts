@@ -68,6 +68,8 @@ class LeasingLimiter implements SharedLimiter {
   /** For `settle` by what was used; refilled. */
   readonly #localActual = new Int32Array(MAX_LIMITS_AT_ONCE);
   readonly #counts = { here: 0, remotely: 0 };
+  /** Remote decisions under way: at most as many as calls in flight. */
+  readonly #deciding = new Set<Promise<void>>();
 
   constructor(options: SharedLimiterOptions) {
     for (const [index, limit] of options.limits)
@@ -149,6 +151,8 @@ class LeasingLimiter implements SharedLimiter {
   ): Promise<SharedOutcome> {
     const call = { handles: handles.slice(0, count), costs: costs.slice(0, count), count };
     this.#counts.remotely++;
+    const decision = Promise.withResolvers<void>();
+    this.#deciding.add(decision.promise);
     // Whoever releases its handles meanwhile does not make the call's accounts somebody else's.
     const accounts = this.#accountsOf(call);
     for (const account of accounts) account.users++;
@@ -156,6 +160,8 @@ class LeasingLimiter implements SharedLimiter {
       return await this.#decideRemotely(call, report, reservation, signal);
     } finally {
       for (const account of accounts) account.users--;
+      this.#deciding.delete(decision.promise);
+      decision.resolve();
     }
   }
 
@@ -315,6 +321,8 @@ class LeasingLimiter implements SharedLimiter {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    // What a call got whose caller is gone is handed back too. No decision takes longer than the budget.
+    await Promise.all(this.#deciding);
     this.#keeper.stop();
     await this.#keeper.handBack();
     await this.#store[Symbol.asyncDispose]();
