@@ -144,8 +144,14 @@ export function pageGallery(text: (ordinary: string) => string = (ordinary) => o
       signInUrl: "/account",
       continueTo: { name: text("Tasks"), url: "http://localhost:8080/" },
     }),
-    reset: resetRequestPage({ formToken, form: FRESH_FORM, signInUrl: "/account" }),
+    reset: resetRequestPage({
+      continueTo: text("/sign-in/x"),
+      formToken,
+      form: FRESH_FORM,
+      signInUrl: "/account",
+    }),
     "reset-expired": resetRequestPage({
+      continueTo: text("/sign-in/x"),
       formToken,
       form: sent({ form: "link-expired" }),
       signInUrl: "/account",

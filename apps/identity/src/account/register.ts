@@ -2,7 +2,7 @@ import type { FastifyInstance } from "fastify";
 import { keepDeviceToken, readDeviceTokens } from "../browser/device-cookie.ts";
 import { stateOf } from "../browser/flash.ts";
 import { readField, readParameter } from "../browser/form-fields.ts";
-import { parseOwnPath } from "../browser/own-path.ts";
+import { parseOwnPath, withContinue } from "../browser/own-path.ts";
 import { registerPage, registrationClosedPage } from "../pages/register-page.ts";
 import type { RegistrationProblems } from "../people/registration.ts";
 import { seeOther, sendPage } from "../web/identity-app.ts";
@@ -39,10 +39,7 @@ export function addRegistration(app: FastifyInstance, parts: AccountParts): void
       password: readField(request, "password"),
       network: networkOf(request),
     });
-    const location =
-      continueTo === undefined
-        ? "/register"
-        : `/register?${new URLSearchParams({ continue: continueTo }).toString()}`;
+    const location = withContinue("/register", continueTo);
     const values = { loginName, email };
     switch (answer.outcome) {
       case "closed":

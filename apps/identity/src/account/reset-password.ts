@@ -9,6 +9,7 @@ import {
   resetSentPage,
 } from "../pages/reset-pages.ts";
 import { isSecretToken } from "../people/secret-token.ts";
+import { parseOwnPath, withContinue } from "../browser/own-path.ts";
 import { seeOther, sendPage } from "../web/identity-app.ts";
 import { networkOf, tell, waitProblem, type AccountParts } from "./account-parts.ts";
 
@@ -22,29 +23,39 @@ function addRequest(app: FastifyInstance, parts: AccountParts): void {
   const { people, browser, signedIn } = parts;
   app.get("/reset", async (request, reply) => {
     const exchange = { request, reply };
+    const continueTo = parseOwnPath(readParameter(request, "continue"));
     const page = resetRequestPage({
       formToken: browser.forms.issue(exchange),
       form: stateOf(browser.flash.take(exchange, REQUEST_FORM)),
-      signInUrl: signedIn.signInUrl("/account"),
+      continueTo,
+      signInUrl: continueTo ?? signedIn.signInUrl("/account"),
     });
     return sendPage(reply, page);
   });
 
   app.post("/reset", async (request, reply) => {
     browser.checkForm(request);
+    const continueTo = parseOwnPath(readField(request, "continue"));
     const login = readField(request, "login");
     const answer = people.reset.request({ login, network: networkOf(request) });
-    if (answer.outcome === "asked") return seeOther(reply, "/reset/sent");
+    if (answer.outcome === "asked") return seeOther(reply, withContinue("/reset/sent", continueTo));
     return tell(
       parts,
       { request, reply },
-      { form: REQUEST_FORM, location: "/reset", values: { login }, ...waitProblem(answer) },
+      {
+        form: REQUEST_FORM,
+        location: withContinue("/reset", continueTo),
+        values: { login },
+        ...waitProblem(answer),
+      },
     );
   });
 
-  app.get("/reset/sent", async (_request, reply) =>
-    sendPage(reply, resetSentPage({ signInUrl: signedIn.signInUrl("/account") })),
-  );
+  app.get("/reset/sent", async (request, reply) => {
+    const continueTo = parseOwnPath(readParameter(request, "continue"));
+    const signInUrl = continueTo ?? signedIn.signInUrl("/account");
+    return sendPage(reply, resetSentPage({ signInUrl }));
+  });
 }
 
 function addNewPassword(app: FastifyInstance, parts: AccountParts): void {

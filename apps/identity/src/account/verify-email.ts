@@ -1,7 +1,7 @@
 import type { FastifyInstance } from "fastify";
 import { stateOf } from "../browser/flash.ts";
 import { readField, readParameter } from "../browser/form-fields.ts";
-import { parseOwnPath } from "../browser/own-path.ts";
+import { parseOwnPath, withContinue } from "../browser/own-path.ts";
 import { verifyPage } from "../pages/verify-page.ts";
 import { seeOther, sendPage } from "../web/identity-app.ts";
 import { findSignedIn, tell, type AccountParts } from "./account-parts.ts";
@@ -61,7 +61,7 @@ export function addEmailVerification(app: FastifyInstance, parts: AccountParts):
       case "expired":
         return tell(parts, exchange, {
           form: FORM,
-          location: toVerify(continueTo),
+          location: withContinue("/verify", continueTo),
           problems: { code: `code-${outcome}` },
         });
     }
@@ -72,7 +72,7 @@ export function addEmailVerification(app: FastifyInstance, parts: AccountParts):
     const exchange = { request, reply };
     const who = await findSignedIn(parts, request);
     if (who === undefined) return seeOther(reply, signedIn.signInUrl("/verify"));
-    const location = toVerify(parseOwnPath(readField(request, "continue")));
+    const location = withContinue("/verify", parseOwnPath(readField(request, "continue")));
     const email = (await verification.pending(who.personId))?.email;
     if (email === undefined) return seeOther(reply, "/account");
     const isSent = await verification.begin(who.person, email);
@@ -85,8 +85,3 @@ export function addEmailVerification(app: FastifyInstance, parts: AccountParts):
 }
 
 const FORM = "verify";
-
-const toVerify = (continueTo: string | undefined): string =>
-  continueTo === undefined
-    ? "/verify"
-    : `/verify?${new URLSearchParams({ continue: continueTo }).toString()}`;

@@ -10,3 +10,9 @@ export function parseOwnPath(text: string): string | undefined {
   if (url === null || url.origin !== "https://own.invalid") return undefined;
   return url.pathname.startsWith("//") ? undefined : `${url.pathname}${url.search}`;
 }
+
+/** A page of ours that knows where the person goes on afterwards. */
+export const withContinue = (path: string, continueTo: string | undefined): string =>
+  continueTo === undefined
+    ? path
+    : `${path}?${new URLSearchParams({ continue: continueTo }).toString()}`;

@@ -66,6 +66,12 @@ export function formNotice(state: FormState): Html {
 export const formToken = (token: string): Html =>
   html`<input type="hidden" name="formToken" value="${token}" />`;
 
+/** Where the person came from, kept while they go from form to form. */
+export const carried = (continueTo: string | undefined): Html | undefined =>
+  continueTo === undefined
+    ? undefined
+    : html`<input type="hidden" name="continue" value="${continueTo}" />`;
+
 /** Tells password managers whose password a form is about where nobody types the name. */
 export const hiddenUsername = (loginName: string): Html =>
   html`<input type="text" name="username" value="${loginName}" autocomplete="username" hidden />`;

@@ -1,5 +1,5 @@
 import { MIN_PASSWORD_LENGTH } from "../people/password-rules.ts";
-import { field, formNotice, formToken, hasProblem } from "./field.ts";
+import { carried, field, formNotice, formToken, hasProblem } from "./field.ts";
 import type { FormState } from "./form-state.ts";
 import { html } from "./html.ts";
 import { layout } from "./layout.ts";
@@ -21,8 +21,7 @@ export function registerPage({ form, continueTo, ...page }: RegisterPage): strin
       <h1>Create an account</h1>
       ${formNotice(form)}
       <form method="post" action="/register">
-        ${formToken(page.formToken)}
-        ${continueTo !== undefined && html`<input type="hidden" name="continue" value="${continueTo}" />`}
+        ${formToken(page.formToken)} ${carried(continueTo)}
         ${field(form, { name: "loginName", label: "Name", hint: "What you sign in with. Letters a–z, digits and . _ -", autocomplete: "username", maxLength: 32, isFirst: true })}
         ${field(form, { name: "email", label: "E-mail", type: "email", hint: "For a new password, should you ever need one.", autocomplete: "email", maxLength: 254 })}
         ${field(form, { name: "password", label: "Password", type: "password", hint: `At least ${MIN_PASSWORD_LENGTH} characters. A few random words make a good one.`, autocomplete: "new-password" })}

@@ -1,5 +1,5 @@
 import { MIN_PASSWORD_LENGTH } from "../people/password-rules.ts";
-import { field, formNotice, formToken, hasProblem, hiddenUsername } from "./field.ts";
+import { carried, field, formNotice, formToken, hasProblem, hiddenUsername } from "./field.ts";
 import type { FormState } from "./form-state.ts";
 import { html } from "./html.ts";
 import { layout } from "./layout.ts";
@@ -8,6 +8,8 @@ import { layout } from "./layout.ts";
 export function resetRequestPage(page: {
   readonly formToken: string;
   readonly form: FormState;
+  /** Where the person came from; undefined: from nowhere in particular. */
+  readonly continueTo: string | undefined;
   readonly signInUrl: string;
 }): string {
   return layout({
@@ -18,7 +20,7 @@ export function resetRequestPage(page: {
       <p class="lead">We will mail you a link to choose a new one.</p>
       ${formNotice(page.form)}
       <form method="post" action="/reset">
-        ${formToken(page.formToken)}
+        ${formToken(page.formToken)}${carried(page.continueTo)}
         ${field(page.form, { name: "login", label: "Name or e-mail", autocomplete: "username", maxLength: 254, isFirst: true })}
         <button type="submit">Send the link</button>
       </form>

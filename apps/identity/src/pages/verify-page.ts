@@ -1,4 +1,4 @@
-import { field, formNotice, formToken, hasProblem } from "./field.ts";
+import { carried, field, formNotice, formToken, hasProblem } from "./field.ts";
 import type { FormState } from "./form-state.ts";
 import { html } from "./html.ts";
 import { layout } from "./layout.ts";
@@ -16,8 +16,6 @@ export interface VerifyPage {
 
 /** Does mail to this address reach you? */
 export function verifyPage({ form, email, continueTo, ...page }: VerifyPage): string {
-  const carried =
-    continueTo !== undefined && html`<input type="hidden" name="continue" value="${continueTo}" />`;
   return layout({
     title: "Confirm your e-mail address",
     hasProblem: hasProblem(form),
@@ -26,12 +24,12 @@ export function verifyPage({ form, email, continueTo, ...page }: VerifyPage): st
       <p class="lead">We have sent a code of eight digits to <strong>${email}</strong>.</p>
       ${formNotice(form)}
       <form method="post" action="/verify">
-        ${formToken(page.formToken)}${carried}
+        ${formToken(page.formToken)}${carried(continueTo)}
         ${field(form, { name: "code", label: "Code", autocomplete: "one-time-code", inputMode: "numeric", maxLength: 20, isFirst: true })}
         <button type="submit">Confirm</button>
       </form>
       <form method="post" action="/verify/again">
-        ${formToken(page.formToken)}${carried}
+        ${formToken(page.formToken)}${carried(continueTo)}
         <button type="submit" class="quiet">Send another code</button>
       </form>
       <p class="after"><a href="${page.laterUrl}">Later</a></p>

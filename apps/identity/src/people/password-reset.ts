@@ -29,8 +29,6 @@ export interface PasswordReset {
    * whether there is such a person is looked up after the answer (ASVS 6.3.8).
    */
   request(ask: { readonly login: string; readonly network: string }): ResetRequest;
-  /** An administrator asks for them: no budget. @returns false when the person has no verified address */
-  sendTo(personId: string): Promise<boolean>;
   /** Whose password a link changes, while it works. Spends nothing: mail scanners follow links too. */
   find(token: string): Promise<Person | undefined>;
   /** Spends the token and sets the password: exactly one of parallel calls wins. Sessions are the caller's to end. */
@@ -68,8 +66,8 @@ export function createPasswordReset({
   /** Bounded by MAX_LOOKUPS. */
   const lookups = new Set<Promise<void>>();
 
-  const send = async (person: Person): Promise<boolean> => {
-    if (person.email === undefined || !person.isEmailVerified || person.isDisabled) return false;
+  const send = async (person: Person): Promise<void> => {
+    if (person.email === undefined || !person.isEmailVerified || person.isDisabled) return;
     const token = createSecretToken(random);
     await query.transaction().execute(async (queries) => {
       await queries
@@ -95,7 +93,7 @@ export function createPasswordReset({
         .execute();
     });
     const { email, loginName } = person;
-    return mail.post("reset-password", letters.resetPassword({ email, loginName }, token));
+    mail.post("reset-password", letters.resetPassword({ email, loginName }, token));
   };
 
   const lookUp = async (login: string): Promise<void> => {
@@ -129,10 +127,6 @@ export function createPasswordReset({
       const lookup = lookUp(login).finally(() => lookups.delete(lookup));
       lookups.add(lookup);
       return { outcome: "asked" };
-    },
-    async sendTo(personId) {
-      const person = await store.find(personId);
-      return person === undefined ? false : send(person);
     },
     find,
     async redeem(token, password) {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { judgePassword, MAX_PASSWORD_LENGTH, normalisePassword } from "./password-rules.ts";
 
-const ADA = { names: ["ada", "Ada Lovelace", "countess@example.org"] };
+const ADA = { names: ["ada", "Ada Lovelace", "zarzuela@example.org"] };
 
 describe("judgePassword()", () => {
   test("refuses what attackers try first, also with a tail or in capitals", () => {
@@ -23,10 +23,10 @@ describe("judgePassword()", () => {
     for (const password of [
       "Ada Lovelace",
       "adalovelace1815",
-      "countess@example.org",
-      "COUNTESS",
-      "countess1",
-      "!countess!",
+      "zarzuela@example.org",
+      "ZARZUELA",
+      "zarzuela1",
+      "!zarzuela!",
     ]) {
       assert.equal(judgePassword(password, ADA), "personal", password);
     }
