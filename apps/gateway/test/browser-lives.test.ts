@@ -226,6 +226,66 @@ describe("browser sessions: their end", () => {
   });
 });
 
+describe("browser sessions: two things at once", () => {
+  test("signing out while a refresh is under way: the session is over, and what comes late is given back", async () => {
+    const clock = shiftedClock();
+    await using t = await setUpSessions({ threads: 2, clock });
+    const browser = await t.signedIn("ada");
+    const secret = browser.cookie("localhost", SESSION) ?? "";
+    clock.shiftMs = 270_000;
+    let release = (): void => {};
+    const held = new Promise<void>((resolve) => (release = resolve));
+    t.provider.before.set("/token", () => held);
+    const calls = Array.from({ length: 6 }, () => statusOf(t, browser));
+    await waitFor(() => refreshes(t) === 1, { what: "the refresh" });
+    assert.equal((await t.call(browser, "/.tidegate/sign-out", { method: "POST" })).status, 200);
+    release();
+    assert.deepEqual(new Set(await Promise.all(calls)), new Set([401]));
+    browser.cookies.get("localhost")?.set(SESSION, secret);
+    assert.equal(await statusOf(t, browser), 401);
+    await waitFor(() => (t.provider.asked.get("/token/revocation") ?? 0) >= 1, {
+      what: "the revocation at the provider",
+    });
+  });
+
+  test("signing in anew while a refresh is under way: the new session is not harmed by the old one's end", async () => {
+    const clock = shiftedClock();
+    await using t = await setUpSessions({ threads: 2, clock });
+    const browser = await t.signedIn("ada");
+    clock.shiftMs = 270_000;
+    let release = (): void => {};
+    let isFirst = true;
+    const held = new Promise<void>((resolve) => (release = resolve));
+    t.provider.before.set("/token", async () => {
+      const waits = isFirst;
+      isFirst = false;
+      if (waits) await held;
+    });
+    const call = statusOf(t, browser);
+    await waitFor(() => refreshes(t) === 1, { what: "the refresh" });
+    const again = t.signedIn("ada", browser);
+    await waitFor(() => refreshes(t) === 2, { what: "the new sign-in" });
+    release();
+    await again;
+    assert.ok([200, 401].includes(await call));
+    assert.equal(await statusOf(t, browser), 200);
+    clock.shiftMs = 0;
+    assert.equal(await statusOf(t, browser), 200);
+    assert.equal(t.provider.asked.get("/token/revocation"), undefined);
+  });
+
+  test("another person at the same browser: what the first one had open ends with 4403", async () => {
+    await using t = await setUpSessions({ threads: 2 });
+    const browser = await t.signedIn("ada");
+    const { closed } = await openSocket(t, browser);
+    // The provider has forgotten who was there.
+    browser.cookies.delete("127.0.0.1");
+    await t.signedIn("bob", browser);
+    assert.equal(await closed, "4403,identity-changed");
+    assert.equal((await t.session(browser))["name"], "Name of bob");
+  });
+});
+
 describe("step-up", () => {
   const STEP_UP = "/.tidegate/step-up?acr=phr&maxAge=300&returnTo=/open";
 

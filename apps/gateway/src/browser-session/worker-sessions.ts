@@ -140,14 +140,17 @@ export class WorkerSessions {
     return remembered;
   }
 
-  #ended({ ids }: SessionsEnded): void {
+  #ended({ ids, why }: SessionsEnded): void {
     this.#epoch++;
     const ended = new Set(ids);
     for (const id of ids) this.#forget(id);
-    this.#live?.endWhere(({ principal }) => {
-      const ref = this.#ofPrincipal.get(principal);
-      return ref !== undefined && ended.has(ref.id);
-    }, REVOKED);
+    this.#live?.endWhere(
+      ({ principal }) => {
+        const ref = this.#ofPrincipal.get(principal);
+        return ref !== undefined && ended.has(ref.id);
+      },
+      why === "other-person" ? IDENTITY_CHANGED : REVOKED,
+    );
   }
 
   #moved({ from, to }: SessionMoved): void {
@@ -166,6 +169,7 @@ export class WorkerSessions {
 }
 
 const REVOKED: SessionEnding = { kind: "revoked" };
+const IDENTITY_CHANGED: SessionEnding = { kind: "identity-changed" };
 /** A refresh at the provider takes at most 10 s. */
 const ANSWER_DEADLINE_MS = 15_000;
 const MOST_REMEMBERED = 50_000;

@@ -81,6 +81,8 @@ export function endingOfSession(ending: SessionEnding, profile: CloseProfile): E
   switch (ending.kind) {
     case "revoked":
       return byGateway({ code: 4410, reason: toCloseReason("session-revoked") }, profile);
+    case "identity-changed":
+      return byGateway({ code: 4403, reason: toCloseReason("identity-changed") }, profile);
     case "expired":
       return byGateway({ code: 4401, reason: toCloseReason("credential") }, profile);
     case "penalised": {

@@ -6,6 +6,8 @@ export type SessionEnding =
   | { readonly kind: "revoked" }
   /** The credential has come to its end, and nothing newer was shown. */
   | { readonly kind: "expired" }
+  /** Somebody else has signed in at the browser whose session it lived by. */
+  | { readonly kind: "identity-changed" }
   /** Who is behind it sits in the penalty box. */
   | {
       readonly kind: "penalised";

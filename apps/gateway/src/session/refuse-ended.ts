@@ -7,6 +7,7 @@ import type { SessionEnding } from "./live-session.ts";
 export function refuseEnded(refusal: Refusal, ending: SessionEnding): void {
   switch (ending.kind) {
     case "revoked":
+    case "identity-changed":
       refuseWith(refusal, REASON.session_revoked);
       break;
     case "expired":
