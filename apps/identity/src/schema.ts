@@ -9,4 +9,5 @@ export type IdentityTables = ProviderTables & PeopleTables;
 export const MIGRATIONS: readonly Migration[] = [
   PROVIDER_MIGRATIONS.artifacts,
   PEOPLE_MIGRATIONS.people,
+  PROVIDER_MIGRATIONS.consentsOfPeople,
 ];

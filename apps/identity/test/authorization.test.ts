@@ -178,6 +178,28 @@ describe("the authorization endpoint", () => {
     ]);
   });
 
+  test("builds its addresses from its own name, whatever a request claims", async () => {
+    await using identity = await startIdentityUnderTest();
+    const document = async (
+      headers: Record<string, string>,
+      origin = identity.issuer,
+    ): Promise<unknown> => {
+      const answer = await fetch(`${origin}/.well-known/openid-configuration`, { headers });
+      return answer.json();
+    };
+    const plain = await document({});
+    for (const headers of [
+      { "x-forwarded-host": "evil.example" },
+      { "x-forwarded-proto": "https" },
+      { forwarded: "host=evil.example;proto=https" },
+      { "x-forwarded-for": "192.0.2.1", "x-original-url": "/evil" },
+    ]) {
+      assert.deepEqual(await document(headers), plain);
+    }
+    // Under another name of its own it is the same issuer.
+    assert.deepEqual(await document({}, identity.server.url), plain);
+  });
+
   test("takes a pushed request, once, and only what its client could have sent itself", async () => {
     await using identity = await startIdentityUnderTest();
     const party = await identity.relyingParty();

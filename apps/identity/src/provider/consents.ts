@@ -41,10 +41,6 @@ export class ConsentStore {
       .onConflict((conflict) => conflict.doUpdateSet(row))
       .execute();
   }
-
-  async removeAll(personId: string): Promise<void> {
-    await this.#database.query.deleteFrom("consents").where("person_id", "=", personId).execute();
-  }
 }
 
 /** What one authorization request asks for, flat: `openid`, `profile`, and for APIs `<resource> <scope>`. */

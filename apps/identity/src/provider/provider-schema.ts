@@ -92,4 +92,17 @@ export const PROVIDER_MIGRATIONS = {
       ) strict, without rowid;
     `,
   },
+  consentsOfPeople: {
+    name: "consents go with the person who gave them",
+    sql: `
+      drop table consents;
+      create table consents (
+        person_id text not null references people on delete cascade,
+        client_id text not null,
+        scopes text not null check (json_valid(scopes)),
+        given_at_ms integer not null,
+        primary key (person_id, client_id)
+      ) strict, without rowid;
+    `,
+  },
 } as const satisfies Record<string, Migration>;
