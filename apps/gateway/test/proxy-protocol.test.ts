@@ -43,4 +43,18 @@ describe("PROXY protocol", () => {
     }
     assert.equal(upstream.requests.length, 0);
   });
+
+  test("a connection that has not said whose it is ends when the gateway stops, not when its time is up", async () => {
+    await using upstream = await startUpstream();
+    const gateway = await startGateway({
+      targets: [upstream.url],
+      listen: { proxyProtocol: true, trustedProxies: ["127.0.0.0/8"], headerTimeoutMs: 60_000 },
+    });
+    await using client = await gateway.connect();
+    await client.write(HEADER.slice(0, 9));
+    // Accepted after it, so that one was accepted too.
+    assert.equal((await gateway.ask(`${HEADER}${get("/")}`)).status, 200);
+    await gateway[Symbol.asyncDispose]();
+    await client.ended({ deadlineMs: 2_000 });
+  });
 });

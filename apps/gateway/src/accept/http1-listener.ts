@@ -68,8 +68,13 @@ export interface Http1ListenerOptions {
   readonly connections: ConnectionCount;
   /** Connections are numbered from here; no two connections of the process share a number. */
   readonly firstConnectionNumber: number;
+  /** Told that connections could not be accepted: how many since it was told last, and why the latest. */
+  readonly acceptFailed?: (error: Error, count: number) => void;
   readonly clock?: Clock;
 }
+
+/** Where one attempt fails, the next ones mostly do: who reads the log must learn it, and need not a thousand times. */
+const TELL_FAILURES_EVERY_MS = 10_000;
 
 /** The public listener: plain sockets and a parser of our own; `decisions/009-accept-path.md` says why. */
 export function createHttp1Listener(options: Http1ListenerOptions): Http1Listener {
@@ -93,7 +98,12 @@ class SocketHttp1Listener implements Http1Listener, ConnectionOwner {
   readonly #httpDate: () => string;
   /** Bounded by `listen.maxConnections`; an entry leaves with its connection. */
   readonly #connections = new Set<Http1Connection>();
+  /** Connections whose PROXY header has not come yet. Bounded as above. */
+  readonly #unannounced = new Set<Socket>();
   readonly #count: ConnectionCount;
+  readonly #acceptFailed: Http1ListenerOptions["acceptFailed"];
+  #failures = 0;
+  #tellFailuresFromMs = 0;
   #lastConnectionNumber: number;
   /** Connections on which an answer is owed. */
   #busyCount = 0;
@@ -122,8 +132,7 @@ class SocketHttp1Listener implements Http1Listener, ConnectionOwner {
     this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) =>
       this.#connected(socket),
     );
-    // A connection that could not be accepted (out of descriptors) is that connection's loss, not the process's.
-    this.#server.on("error", () => undefined);
+    this.#acceptFailed = options.acceptFailed;
   }
 
   get connectionCount(): number {
@@ -142,6 +151,9 @@ class SocketHttp1Listener implements Http1Listener, ConnectionOwner {
     this.#server.listen({ port, host: this.#host, reusePort: isShared }, resolve);
     await promise;
     this.#server.off("error", reject);
+    // A connection that could not be accepted is that connection's loss, not the process's. For want of descriptors
+    // the platform closes it itself, and tells nobody.
+    this.#server.on("error", (error) => this.#couldNotAccept(error));
     return (this.#server.address() as AddressInfo).port;
   }
 
@@ -149,6 +161,7 @@ class SocketHttp1Listener implements Http1Listener, ConnectionOwner {
     this.isDraining = true;
     this.#server.close();
     for (const connection of this.#connections) if (connection.isSilent) connection.destroy();
+    for (const socket of this.#unannounced) socket.destroy();
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#whenIdle = resolve;
     if (this.#busyCount === 0) resolve();
@@ -250,6 +263,15 @@ class SocketHttp1Listener implements Http1Listener, ConnectionOwner {
     this.#refuse(connection, { method: "", ...flaw });
   }
 
+  #couldNotAccept(error: Error): void {
+    this.#failures++;
+    const nowMs = this.#clock.monotonicMs();
+    if (nowMs < this.#tellFailuresFromMs) return;
+    this.#tellFailuresFromMs = nowMs + TELL_FAILURES_EVERY_MS;
+    this.#acceptFailed?.(error, this.#failures);
+    this.#failures = 0;
+  }
+
   #connected(socket: Socket): void {
     if (this.#count.isFull()) {
       socket.destroy();
@@ -264,6 +286,7 @@ class SocketHttp1Listener implements Http1Listener, ConnectionOwner {
   /** Only configured proxies may say whose a connection is, and then they must: anybody else's word would be a lie. */
   async #connectedByProxy(socket: Socket, proxy: string): Promise<void> {
     socket.on("error", () => undefined);
+    this.#unannounced.add(socket);
     try {
       if (!this.#clientAddress.isTrusted(proxy)) throw new Error("It is not a configured proxy");
       const timeoutMs = this.headerTimeoutMs;
@@ -275,6 +298,8 @@ class SocketHttp1Listener implements Http1Listener, ConnectionOwner {
     } catch {
       this.#count.closed();
       socket.destroy();
+    } finally {
+      this.#unannounced.delete(socket);
     }
   }
 

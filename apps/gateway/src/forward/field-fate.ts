@@ -1,6 +1,8 @@
+import { EVERYDAY_FIELDS } from "./everyday-fields.ts";
+
 /**
- * What happens to a field on its way through: decided once per spelling and remembered, because the same few
- * dozen names come with every request.
+ * What happens to a field on its way through: decided beforehand for the names of every day, because the same few
+ * dozen come with every request.
  */
 export const FATE = {
   keep: 0,
@@ -90,17 +92,17 @@ function isIdentityField(name: string): boolean {
   );
 }
 
-// More spellings than this are somebody's random names; they are decided anew each time.
-const MAX_REMEMBERED = 512;
-
-/** @param decide gets the name in lower case with `_` as `-`, the way CGI-like services read it */
+/**
+ * A client cannot add to what is known beforehand, so it can neither fill a memory with names of its own nor push
+ * others out; any other name is decided anew each time.
+ * @param decide gets the name in lower case with `_` as `-`, the way CGI-like services read it
+ */
 function createFates(decide: (name: string) => Fate): (name: string) => Fate {
-  const remembered = new Map<string, Fate>();
-  return (name) => {
-    const known = remembered.get(name);
-    if (known !== undefined) return known;
-    const fate = decide(name.toLowerCase().replaceAll("_", "-"));
-    if (remembered.size < MAX_REMEMBERED && name.length <= 64) remembered.set(name, fate);
-    return fate;
-  };
+  const decideSpelling = (name: string): Fate => decide(name.toLowerCase().replaceAll("_", "-"));
+  const known = new Map(
+    EVERYDAY_FIELDS.flatMap((name) =>
+      [name, name.toLowerCase()].map((spelling) => [spelling, decideSpelling(spelling)] as const),
+    ),
+  );
+  return (name) => known.get(name) ?? decideSpelling(name);
 }

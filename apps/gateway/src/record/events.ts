@@ -14,6 +14,14 @@ export function listenerOpened(
   log.event("info", "listener.opened", fields);
 }
 
+/** Connections could not be accepted; told at most every 10 s, with the latest error. */
+export function acceptFailed(
+  log: Log,
+  fields: { readonly worker: number; readonly error: Error; readonly count: number },
+): void {
+  log.event("error", "listener.accept-failed", fields);
+}
+
 /** All parts are ready; the first time after the start. */
 export function gatewayReady(log: Log, fields: { readonly startMs: number }): void {
   log.event("info", "gateway.ready", fields);

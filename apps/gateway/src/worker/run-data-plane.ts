@@ -22,7 +22,7 @@ import type { CallLimiter } from "../judge/call-limiter.ts";
 import type { ThreadPenalties } from "../penalty/open-penalties.ts";
 import { PENALTIES_CHANGED } from "../penalty/tell-penalties.ts";
 import { createRecorder } from "../record/create-recorder.ts";
-import { penaltyEnforced } from "../record/events.ts";
+import { acceptFailed, penaltyEnforced } from "../record/events.ts";
 import { createIdentifiers } from "../record/identifiers.ts";
 import type { Log } from "../record/logger.ts";
 import type { Metrics } from "../record/metrics.ts";
@@ -188,6 +188,7 @@ export async function runDataPlane(options: DataPlaneOptions): Promise<RunningDa
         closed: () => cells.add(worker, CELL.connections, -1),
       },
       clock,
+      acceptFailed: (error, count) => acceptFailed(log, { worker, error, count }),
       arrivals: {
         request: (exchange, oddities) => arrivals?.request(exchange, oddities),
         upgrade: (upgrade, oddities) => arrivals?.upgrade(upgrade, oddities),
