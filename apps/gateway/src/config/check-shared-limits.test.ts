@@ -57,10 +57,18 @@ test("what only one gateway can count is not shared", () => {
 test("messages of sockets share limits too, by bytes as well; what is one connection's own is not shared", () => {
   const route = (socketLimit: Json): Json => ({
     limitStore,
-    routes: [{ path: "/", to: "shop", auth: "none", websocket: { limits: [limit(socketLimit)] } }],
+    routes: [
+      {
+        path: "/",
+        to: "shop",
+        auth: "none",
+        limits: [{ kind: "window", limit: 5, seconds: 60, per: "address" }],
+        websocket: { limits: [limit(socketLimit)] },
+      },
+    ],
   });
   assert.deepEqual(findings(route({})), []);
-  assert.deepEqual(findings(route({ cost: "byte", exceed: "delay" })), []);
+  assert.deepEqual(findings(route({ cost: "byte", limit: 2_000_000 })), []);
   const [own = ""] = findings(route({ per: "connection" }));
   assert.match(own, /^routes\[0\]\.websocket\.limits\[0\]\.per: .*connection/);
   assert.match(findings(route({ per: undefined }))[0] ?? "", /\.per: /);
