@@ -27,6 +27,7 @@ import type { SessionStore } from "./session-store.ts";
  */
 export class SessionKeeper implements Disposable {
   readonly #store: SessionStore;
+  readonly #providers: ReadonlyMap<string, BrowserProvider>;
   readonly #limits: GatewayConfig["sessions"];
   readonly #dataThreads: Pick<DataThreads, "tell">;
   readonly #log: Log;
@@ -47,6 +48,7 @@ export class SessionKeeper implements Disposable {
     readonly random: Random;
   }) {
     this.#store = options.store;
+    this.#providers = options.providers;
     this.#limits = options.limits;
     this.#dataThreads = options.dataThreads;
     this.#log = options.log;
@@ -206,7 +208,9 @@ export class SessionKeeper implements Disposable {
     this.#store.touch(this.#uses);
   }
 
-  #whyOver({ endsMs, usedMs, id }: SessionRecord): SessionEnd | undefined {
+  #whyOver({ endsMs, usedMs, id, provider, issuer }: SessionRecord): SessionEnd | undefined {
+    // Of an earlier configuration: nobody could renew it, and nobody here vouches for its person any more.
+    if (this.#providers.get(provider)?.config.issuer !== issuer) return "not-configured";
     const nowMs = this.#clock.wallMs();
     if (nowMs >= endsMs) return "expired";
     const lastMs = Math.max(usedMs, this.#uses.get(id) ?? 0);

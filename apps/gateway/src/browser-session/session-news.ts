@@ -11,7 +11,8 @@ export type SessionEnd =
   | "idle"
   | "refused-by-provider"
   | "too-many"
-  | "other-person";
+  | "other-person"
+  | "not-configured";
 
 /** What a worker learns about a session it asked for. */
 export type SessionView =
