@@ -20,7 +20,6 @@ export type EndReason =
 export interface IdentityEvents {
   signedIn(facts: { personId: string; network: string; acr: string; clientId?: string }): void;
   signInRefused(facts: { network: string; why: "refused" | "wait" | "busy" }): void;
-  registered(facts: { personId: string; network: string }): void;
   consentGiven(facts: { personId: string; clientId: string; scopes: readonly string[] }): void;
   interactionCancelled(facts: { clientId: string }): void;
   sessionEnded(facts: { personId: string; sessionUid: string; reason: EndReason }): void;
@@ -49,7 +48,6 @@ export function createIdentityEvents(logger: Logger): IdentityEvents {
   return {
     signedIn: info("person.signed_in"),
     signInRefused: info("person.sign_in_refused"),
-    registered: info("person.registered"),
     consentGiven: info("consent.given"),
     interactionCancelled: info("interaction.cancelled"),
     sessionEnded: info("session.ended"),

@@ -1,7 +1,9 @@
 import { ServerResponse } from "node:http";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type Provider from "oidc-provider";
+import { networkOf } from "../account/account-parts.ts";
 import type { SignedInPerson, SignedInSource } from "../account/signed-in-person.ts";
+import type { IdentityEvents } from "../events.ts";
 import { Refused } from "../web/refused.ts";
 import { COOKIE_NAMES } from "./create-provider.ts";
 import { PASSWORD_LEVEL, type Level } from "./levels.ts";
@@ -13,6 +15,7 @@ type Session = InstanceType<Provider["Session"]>;
 export interface BrowserSessionsOptions {
   readonly provider: () => Provider;
   readonly sessions: SessionStore;
+  readonly events: IdentityEvents;
   readonly isThere: (personId: string) => Promise<boolean>;
   readonly nowSeconds: () => number;
 }
@@ -95,6 +98,8 @@ export function createBrowserSessions(options: BrowserSessionsOptions): BrowserS
     signOutUrl: "/sign-out",
     async begin(exchange, { personId, continueTo }) {
       await signIn(exchange, { personId, level: PASSWORD_LEVEL });
+      const { acr } = PASSWORD_LEVEL;
+      options.events.signedIn({ personId, network: networkOf(exchange.request), acr });
       return continueTo ?? "/account";
     },
   };

@@ -125,6 +125,7 @@ export async function openEmbeddedProvider(
   const browserSessions = createBrowserSessions({
     provider: () => provider,
     sessions,
+    events,
     nowSeconds,
     isThere,
   });
