@@ -108,9 +108,33 @@ export function simulationsHold({ seeds, steps }: { seeds: number; steps: number
           definition: busy,
           faults: "heavy",
           whenStoreLost: "share",
+          hasCrashes: false,
           seed,
         });
         assert.ok(worstWindow(result.admissions, 1000) <= busy.limit, `seed ${seed}`);
+        assert.ok(result.admissions.length > 0);
+      }
+    });
+
+    test("that crash while they are cut off may use their share once more each, and no more", async () => {
+      await using script = await openScriptRunner(redis.url);
+      const shareOfNode = (0.2 * busy.limit) / 3;
+      for (let seed = 1; seed <= seeds; seed++) {
+        const { admissions, crashesAtMs } = await run(script, {
+          definition: busy,
+          faults: "heavy",
+          whenStoreLost: "share",
+          seed,
+        });
+        const crashes = worstWindow(
+          crashesAtMs.map((atMs) => ({ atMs, cost: 1 })),
+          1000,
+        );
+        const worst = worstWindow(admissions, 1000);
+        assert.ok(
+          worst <= busy.limit + shareOfNode * crashes,
+          `seed ${seed}: ${worst}, ${crashes} crashes`,
+        );
       }
     });
 

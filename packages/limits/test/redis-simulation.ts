@@ -30,6 +30,8 @@ export interface Simulation {
   /** Whether the server loses its data and is another run then, now and then. */
   readonly losesData?: boolean;
   readonly whenStoreLost?: WhenStoreLost;
+  /** Whether nodes crash and begin anew where faults are heavy. Default true. */
+  readonly hasCrashes?: boolean;
   /** Whether there are lulls, in which budgets fill up behind leases that are out, and then everybody comes at once. */
   readonly hasLulls?: boolean;
 }
@@ -40,6 +42,8 @@ export interface SimulationResult {
   readonly leases: number;
   readonly refused: number;
   readonly unavailable: number;
+  /** When a node crashed. */
+  readonly crashesAtMs: readonly number[];
 }
 
 const STEP_MS = 5;
@@ -66,6 +70,7 @@ export async function simulate(options: Simulation): Promise<SimulationResult> {
     leases: nodes.reduce((sum, node) => sum + node.leases(), 0),
     refused: world.refused,
     unavailable: world.unavailable,
+    crashesAtMs: world.crashesAtMs,
   };
 }
 
@@ -75,6 +80,7 @@ class World {
   readonly base: ManualClock;
   readonly random: Random;
   readonly admissions: Admission[] = [];
+  readonly crashesAtMs: number[] = [];
   readonly #name: string;
   #run = 0;
   #lives = 0;
@@ -162,7 +168,10 @@ class SimulatedNode {
       this.#frozenSteps = 1 + Math.floor(this.#world.random.unit() * 150);
       return;
     }
-    if (this.#world.chance(0.005)) this.#start();
+    if (this.#world.options.hasCrashes !== false && this.#world.chance(0.005)) {
+      this.#world.crashesAtMs.push(this.#world.base.monotonicMs());
+      this.#start();
+    }
     const { most } = this.#world.options;
     const isAsked = load === 1 || this.#world.random.unit() < load;
     const calls = isAsked ? Math.floor(this.#world.random.unit() * (most + 1)) : 0;
