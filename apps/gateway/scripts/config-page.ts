@@ -61,7 +61,7 @@ const INTRODUCTION = [
   "is wanted, the text may become one: `port: ${PORT:-8080}`. Inside `{ }` of YAML, quote it. What came from the",
   "environment is never printed. In TypeScript and JavaScript, use `process.env`.",
   "",
-  "**Helpers** of the module `tidegate`: `defineGateway` types the whole; `oidc` and `usersFile` make issuers; `bucket` and",
+  "**Helpers** of the module `tidegate`: `defineGateway` types the whole; `oidc`, `usersFile`, `apiKeys` and, for [known providers](providers/README.md), `auth0`, `google`, `keycloak`, `okta` and `embedded` make issuers; `bucket` and",
   '`window` make limits, also inside a socket\'s (`{ class: "text", ...bucket({ … }), exceed: "delay" }`); `perSecond`,',
   "`perMinute` and `perHour` make rates.",
   "",

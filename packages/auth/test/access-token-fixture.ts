@@ -4,6 +4,7 @@ import { manualClock, type Random } from "@tidegate/clock";
 import { jsonServer } from "./json-server.ts";
 import { makeKey, makeToken } from "./tokens.ts";
 import { createAccessTokenVerifier } from "../src/access-token-verifier.ts";
+import type { ClaimNames } from "../src/principal-claims.ts";
 import { tokenFingerprint } from "../src/token-memory.ts";
 import { parseToken } from "../src/token-shape.ts";
 import type { Verification } from "../src/verification.ts";
@@ -21,6 +22,7 @@ export async function setUpVerifier({
   otherAudiences = [] as string[],
   maxKeyAgeMs = 3_600_000,
   keys = [RSA.jwk] as readonly unknown[],
+  names = {} as Partial<ClaimNames>,
 } = {}) {
   const clock = manualClock(START_MS);
   const server = await jsonServer();
@@ -44,6 +46,7 @@ export async function setUpVerifier({
     maxKeyAgeMs,
     clock,
     random,
+    ...names,
   });
   const claims = {
     iss: issuer,
