@@ -122,9 +122,9 @@ describe("access token: claims of other names", () => {
       { client: "app", scopes: ["tasks:read"], acr: "phr", authTimeSeconds: NOW - 60 },
     );
     // A level that is not in the map is unknown, also one that every object has.
-    for (const acr of ["1", "phr", "constructor", "__proto__"]) {
-      const other = await t.present(t.sign({ ...told, acr }));
-      assert.ok(other.outcome === "accepted" && other.principal.acr === "", acr);
+    for (const level of ["1", "phr", "constructor", "__proto__"]) {
+      const other = await t.present(t.sign({ ...told, acr: level }));
+      assert.ok(other.outcome === "accepted" && other.principal.acr === "", level);
     }
     assert.equal(outcome(await t.present(t.sign({ ...told, azp: undefined }))), "claims");
   });

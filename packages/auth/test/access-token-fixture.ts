@@ -16,13 +16,15 @@ export const random: Random = { bytes: (count) => Buffer.alloc(count), unit: () 
 export const RSA = makeKey("RS256", "rsa");
 export const STRANGER = makeKey("RS256", "rsa");
 
+const NO_NAMES: Partial<ClaimNames> = {};
+
 /** A verifier in front of an issuer whose documents the test writes. */
 export async function setUpVerifier({
   tokenTypes = ["at+jwt"],
   otherAudiences = [] as string[],
   maxKeyAgeMs = 3_600_000,
   keys = [RSA.jwk] as readonly unknown[],
-  names = {} as Partial<ClaimNames>,
+  names = NO_NAMES,
 } = {}) {
   const clock = manualClock(START_MS);
   const server = await jsonServer();

@@ -29,7 +29,7 @@ describe("provider presets", () => {
       const values = presetValues(preset, { issuer, audience, introspection: undefined });
       assert.equal(values.acrMap, undefined);
       for (const [column, key] of keys.entries()) {
-        assert.equal(written(values[key as keyof typeof values]), said[column], `${first} ${key}`);
+        assert.equal(asOnPage(values[key as keyof typeof values]), said[column], `${first} ${key}`);
       }
     }
     assert.deepEqual(seen, ["none", ...PROVIDER_PRESETS]);
@@ -86,13 +86,14 @@ describe("provider presets", () => {
 });
 
 /** A value as the page writes it. */
-function written(value: unknown): string {
+function asOnPage(value: string | readonly string[] | Record<string, string> | undefined): string {
   if (value === undefined) return "";
-  const parts = Array.isArray(value)
-    ? value.map(String)
-    : typeof value === "object" && value !== null
-      ? Object.entries(value).map(([name, one]) => `${name}=${String(one)}`)
-      : [String(value)];
+  const parts =
+    typeof value === "string"
+      ? [value]
+      : Array.isArray(value)
+        ? (value as readonly string[])
+        : Object.entries(value).map(([name, one]) => `${name}=${one}`);
   return parts
     .map((part) => part.replaceAll(audience, "<audience>").replaceAll(issuer, "<issuer>"))
     .map((part) => `\`${part}\``)
