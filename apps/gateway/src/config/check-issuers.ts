@@ -6,7 +6,20 @@ import type { GatewayConfig, GatewayConfigInput } from "./schema.ts";
 type Written = Extract<NonNullable<GatewayConfigInput["identity"]>[string], { kind: "oidc" }>;
 
 /** Providers: what several of their keys must be together, and against each other. */
-export function checkIssuers({ identity = {} }: Draft<GatewayConfig>, findings: Findings): void {
+export function checkIssuers(
+  { identity = {}, routes = [] }: Draft<GatewayConfig>,
+  findings: Findings,
+): void {
+  for (const [index, route] of routes.entries()) {
+    const by = typeof route?.auth === "object" ? (route.auth.by ?? []) : [];
+    const asked = by.filter((name) => {
+      const issuer = name === undefined ? undefined : identity[name];
+      return issuer?.kind === "oidc" && issuer.introspection !== undefined;
+    });
+    if (asked.length < 2) continue;
+    const reason = `has several providers that are asked about tokens (${asked.join(", ")}): a token of one is shown to the others`;
+    findings.warning(["routes", index, "auth", "by"], reason);
+  }
   const seen = new Map<string, string>();
   for (const [name, issuer] of Object.entries(identity)) {
     if (issuer?.kind !== "oidc") continue;
