@@ -6,30 +6,24 @@ import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { waitFor } from "@tidegate/testkit";
-import { WebSocket as WsClient } from "ws";
-import { SESSION, setUpSessions, shiftedClock, type SessionSetUp } from "./session-harness.ts";
-import { TestBrowser } from "./test-browser.ts";
-
-const statusOf = async (t: SessionSetUp, browser: TestBrowser, path = "/tasks/1") =>
-  (await t.call(browser, path)).status;
+import {
+  openSocket,
+  SESSION,
+  setUpSessions,
+  shiftedClock,
+  statusOf,
+  type SessionSetUp,
+} from "./session-harness.ts";
 
 const refreshes = (t: SessionSetUp): number => (t.provider.asked.get("/token") ?? 0) - 1;
 
-interface OpenSocket {
-  readonly socket: WsClient;
-  /** Close code and reason, once it has ended. */
-  readonly closed: Promise<string>;
-  readonly isOpen: () => boolean;
-}
-
-async function openSocket(t: SessionSetUp, browser: TestBrowser): Promise<OpenSocket> {
-  const cookie = `${SESSION}=${browser.cookie("localhost", SESSION)}`;
-  const socket = new WsClient(`ws://localhost:${t.gateway.port}/live`, {
-    headers: { cookie, origin: t.url },
+async function revoke({ gateway }: SessionSetUp, query: string): Promise<void> {
+  const token = (await readFile(join(gateway.dataFolder, "admin-token"), "utf8")).trim();
+  const answer = await fetch(new URL(`/revocations?issuer=people&${query}`, gateway.adminUrl), {
+    method: "POST",
+    headers: { authorization: `Bearer ${token}` },
   });
-  const closed = once(socket, "close").then(([code, reason]) => `${code},${reason}`);
-  await once(socket, "open");
-  return { socket, closed, isOpen: () => socket.readyState === WsClient.OPEN };
+  assert.equal(answer.status, 200, await answer.text());
 }
 
 describe("browser sessions: renewal", () => {
@@ -200,18 +194,37 @@ describe("browser sessions: their end", () => {
     assert.equal((await t.session(browser))["name"], "Name of ada");
   });
 
+  test("an ended session at the provider ends the sessions here that came from it, and no other of that person", async () => {
+    await using t = await setUpSessions({ threads: 2 });
+    const sids: string[] = [];
+    t.provider.tamper = (path, body) => {
+      if (path === "/token") {
+        const [, payload = ""] = (JSON.parse(body) as { id_token: string }).id_token.split(".");
+        sids.push(
+          (JSON.parse(Buffer.from(payload, "base64url").toString()) as { sid: string }).sid,
+        );
+      }
+      return body;
+    };
+    const browser = await t.signedIn("ada");
+    const other = await t.signedIn("ada");
+    assert.equal(new Set(sids).size, 2);
+    await revoke(t, `session=${sids[0]}`);
+    for (let calls = 0; calls < 6; calls++) assert.equal(await statusOf(t, browser), 401);
+    assert.equal(await statusOf(t, other), 200);
+    const ended = await t.gateway.loggedAtLeast("session.ended", 1);
+    assert.deepEqual(
+      ended.map(({ why }) => why),
+      ["revoked"],
+    );
+  });
+
   test("revoking a person ends their sessions and gives their refresh tokens back", async () => {
     await using t = await setUpSessions({ threads: 2 });
     const browser = await t.signedIn("ada");
     const other = await t.signedIn("bob");
     const { closed } = await openSocket(t, browser);
-    const token = (await readFile(join(t.gateway.dataFolder, "admin-token"), "utf8")).trim();
-    const url = new URL("/revocations?issuer=people&subject=ada", t.gateway.adminUrl);
-    const answer = await fetch(url, {
-      method: "POST",
-      headers: { authorization: `Bearer ${token}` },
-    });
-    assert.equal(answer.status, 200, await answer.text());
+    await revoke(t, "subject=ada");
     for (let calls = 0; calls < 6; calls++) assert.equal(await statusOf(t, browser), 401);
     assert.equal(await statusOf(t, other), 200);
     assert.equal(await closed, "4410,session-revoked");
@@ -283,100 +296,5 @@ describe("browser sessions: two things at once", () => {
     await t.signedIn("bob", browser);
     assert.equal(await closed, "4403,identity-changed");
     assert.equal((await t.session(browser))["name"], "Name of bob");
-  });
-});
-
-describe("step-up", () => {
-  const STEP_UP = "/.tidegate/step-up?acr=phr&maxAge=300&returnTo=/open";
-
-  test("raises the same person's session under a new id; sockets go on, the old id does not", async () => {
-    await using t = await setUpSessions({ threads: 2 });
-    const browser = await t.signedIn("ada");
-    const old = browser.cookie("localhost", SESSION) ?? "";
-    const { isOpen, closed } = await openSocket(t, browser);
-    const refused = await t.call(browser, "/pay");
-    assert.equal(refused.status, 401);
-    assert.match(String(refused.headers["www-authenticate"]), /acr_values="phr", max_age=300/);
-    t.provider.acr = "phr";
-    const answer = await browser.go(`${t.url}${STEP_UP}`, { as: "ada" });
-    assert.equal(answer.url.href, `${t.url}/open`);
-    assert.equal(await statusOf(t, browser, "/pay"), 200);
-    assert.notEqual(browser.cookie("localhost", SESSION), old);
-    assert.equal(isOpen(), true);
-    const thief = new TestBrowser();
-    thief.cookies.set("localhost", new Map([[SESSION, old]]));
-    for (let calls = 0; calls < 6; calls++) assert.equal(await statusOf(t, thief), 401);
-    // What lives by the old id goes on by the new one, and ends with it.
-    await t.call(browser, "/.tidegate/sign-out", { method: "POST" });
-    assert.equal(await closed, "4410,session-revoked");
-  });
-
-  test("gives up after one try when the level is not reached, and leaves the session as it was", async () => {
-    await using t = await setUpSessions();
-    const browser = await t.signedIn("ada");
-    const old = browser.cookie("localhost", SESSION);
-    // A provider that takes `acr_values` for a hint.
-    const begun = await browser.open(`${t.url}${STEP_UP}`);
-    const hint = new URL(begun.location ?? "");
-    assert.equal(hint.searchParams.get("acr_values"), "phr");
-    assert.equal(hint.searchParams.get("max_age"), "300");
-    assert.ok((hint.searchParams.get("id_token_hint") ?? "").length > 100);
-    hint.searchParams.delete("acr_values");
-    const answer = await browser.go(hint, { as: "ada" });
-    assert.equal(answer.status, 403);
-    assert.match(answer.body, /not strong enough/);
-    assert.doesNotMatch(answer.body, /sign-in\?/);
-    assert.equal(browser.cookie("localhost", SESSION), old);
-    assert.equal(await statusOf(t, browser), 200);
-    assert.equal(await statusOf(t, browser, "/pay"), 401);
-  });
-
-  test("by another person changes nothing", async () => {
-    await using t = await setUpSessions();
-    const browser = await t.signedIn("ada");
-    const old = browser.cookie("localhost", SESSION);
-    t.provider.acr = "phr";
-    // The provider has forgotten who was there.
-    browser.cookies.delete("127.0.0.1");
-    const begun = await browser.open(`${t.url}${STEP_UP}`);
-    const url = new URL(begun.location ?? "");
-    url.searchParams.delete("id_token_hint");
-    const answer = await browser.go(url, { as: "mallory" });
-    assert.equal(answer.status, 403);
-    assert.match(answer.body, /somebody else/);
-    assert.equal(browser.cookie("localhost", SESSION), old);
-    assert.equal((await t.session(browser))["name"], "Name of ada");
-  });
-
-  test("asks for what some route wants, and nothing else", async () => {
-    await using t = await setUpSessions();
-    const browser = await t.signedIn("ada");
-    for (const query of [
-      "",
-      "acr=unheard-of",
-      "acr=phr%20unheard-of",
-      "acr=phr&maxAge=-1",
-      "maxAge=x",
-      "maxAge=1e3",
-      "maxAge=999999999",
-    ]) {
-      // prettier-ignore
-      const answer = await browser.open(`${t.url}/.tidegate/step-up?${query}`);
-      assert.equal(answer.status, 400, query);
-      assert.equal(answer.location, undefined);
-    }
-  });
-
-  test("a sign-in that is older than asked for is refused, whatever the provider makes of max_age", async () => {
-    await using t = await setUpSessions();
-    t.provider.signedInSecondsAgo = 600;
-    const browser = await t.signedIn("ada");
-    const begun = await browser.open(`${t.url}/.tidegate/step-up?maxAge=300&returnTo=/open`);
-    const url = new URL(begun.location ?? "");
-    assert.equal(url.searchParams.get("max_age"), "300");
-    url.searchParams.delete("max_age");
-    const answer = await browser.go(url, { as: "ada" });
-    assert.equal(answer.status, 403);
-    assert.match(answer.body, /not strong enough/);
   });
 });

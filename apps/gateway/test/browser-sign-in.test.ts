@@ -5,7 +5,7 @@ import type { AddressInfo } from "node:net";
 import { createServer } from "node:http";
 import { once } from "node:events";
 import { describe, test } from "node:test";
-import { startChromium } from "@tidegate/testkit";
+import { startChromium, waitFor } from "@tidegate/testkit";
 import { setUpSessions, SESSION, FLOW } from "./session-harness.ts";
 
 /** A server on another port of the same host, with a page of its own and cookies for everybody. Closed with the test. */
@@ -113,9 +113,13 @@ describe("a person with a browser", () => {
       `${t.url}/.tidegate/session`,
     );
     assert.equal(read, "refused");
-    const refused = await t.gateway.loggedAtLeast("request", 1);
-    const statuses = refused.filter(({ reason }) => reason === "origin-refused");
-    assert.equal(statuses.length, 2);
+    await waitFor(
+      async () => {
+        const lines = await t.gateway.logged("request");
+        return lines.filter(({ reason }) => reason === "origin-refused").length === 2;
+      },
+      { what: "both refusals in the log" },
+    );
     assert.equal(t.upstream.requests.length, reached);
   });
 });

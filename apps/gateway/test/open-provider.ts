@@ -62,6 +62,9 @@ export async function openProvider(options: {
         post_logout_redirect_uris: [options.signedOutUri],
         grant_types: ["authorization_code", "refresh_token"],
         id_token_signed_response_alg: "ES256",
+        // So that ID tokens have `sid`; nothing listens there.
+        backchannel_logout_uri: "http://127.0.0.1:1/",
+        backchannel_logout_session_required: true,
       },
     ],
     jwks: { keys: [key] as never },
@@ -78,6 +81,7 @@ export async function openProvider(options: {
     features: {
       devInteractions: { enabled: false },
       revocation: { enabled: true },
+      backchannelLogout: { enabled: true },
       rpInitiatedLogout: {
         enabled: true,
         // Signing out needs no second click here.

@@ -1,8 +1,10 @@
 // A gateway with people who sign in by their browser at a provider that is not ours.
 
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { freePort, startUpstream, type Upstream } from "@tidegate/testkit";
 import { systemClock, type Clock } from "@tidegate/clock";
+import { WebSocket as WsClient } from "ws";
 import { startGateway, type GatewayUnderTest } from "./http-harness.ts";
 import { openProvider, RESOURCE, type OpenProvider } from "./open-provider.ts";
 import { TestBrowser, type BrowserAnswer, type BrowserRequest } from "./test-browser.ts";
@@ -158,4 +160,24 @@ export function assertPage(answer: BrowserAnswer, status: number, text: RegExp):
   assert.doesNotMatch(answer.body, /<script|http-equiv/i);
   for (const line of answer.headers["set-cookie"] ?? [])
     assert.ok(!line.startsWith(`${SESSION}=`), line);
+}
+
+export const statusOf = async (t: SessionSetUp, browser: TestBrowser, path = "/tasks/1") =>
+  (await t.call(browser, path)).status;
+
+export interface OpenSocket {
+  readonly socket: WsClient;
+  /** Close code and reason, once it has ended. */
+  readonly closed: Promise<string>;
+  readonly isOpen: () => boolean;
+}
+
+export async function openSocket(t: SessionSetUp, browser: TestBrowser): Promise<OpenSocket> {
+  const cookie = `${SESSION}=${browser.cookie("localhost", SESSION)}`;
+  const socket = new WsClient(`ws://localhost:${t.gateway.port}/live`, {
+    headers: { cookie, origin: t.url },
+  });
+  const closed = once(socket, "close").then(([code, reason]) => `${code},${reason}`);
+  await once(socket, "open");
+  return { socket, closed, isOpen: () => socket.readyState === WsClient.OPEN };
 }
