@@ -181,7 +181,7 @@ describe("session cookie", () => {
     await t.call(browser, "/tasks/1");
     const seen = t.upstream.requests.map(({ fields }) => fields.flat().join("\n")).join("\n");
     const lines = await t.gateway.loggedAtLeast("session.began", 1);
-    const log = JSON.stringify([...lines, ...(await t.gateway.logged("request"))]);
+    const log = JSON.stringify([...lines, ...(await t.gateway.loggedAtLeast("request", 5))]);
     const code = callback.searchParams.get("code") ?? "";
     const state = callback.searchParams.get("state") ?? "";
     const cookie = browser.cookie("localhost", SESSION) ?? "";
