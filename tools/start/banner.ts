@@ -12,6 +12,7 @@ export function banner(options: {
   const url = publicUrl(ports);
   const curl = `curl -u ada:${users.ada}`;
   return `
+  Tasks      ${url}   (sign in as ada or grace)
   Gateway    ${url}
   Identity   ${identityUrl(ports)}/account   (letters it writes: ${identityFolder(dataFolder)}/outbox)
   Admin      http://localhost:${ports.admin}   (token: ${dataFolder}/gateway/admin-token)

@@ -64,7 +64,7 @@ export function provideDemoClients(
         kind: "web",
         secret: clientSecret,
         redirectUris: [`${url}/.tidegate/callback`],
-        signOutUris: [`${url}/`],
+        signOutUris: [`${url}/.tidegate/signed-out`],
         backchannelLogoutUri: `http://127.0.0.1:${ports.gateway}/.tidegate/backchannel-logout`,
         resources: [url, opaque],
         consent: "implied",

@@ -6,36 +6,22 @@ import type { ServicePlan } from "./service.ts";
 const fromRoot = (path: string): string => fileURLToPath(new URL(`../../${path}`, import.meta.url));
 
 /**
- * The processes of the demo in the order in which they start, and stop. The gateway is first both times: services fetch its
- * keys when they start, and it forwards nothing any more when they go. A service gets the variables it reads and no others.
+ * The processes of the demo in the order in which they start: the gateway asks the identity provider for its keys, services
+ * ask the gateway. The gateway stops first: it forwards nothing any more when the others go. A service gets the variables it
+ * reads and no others.
  */
 export function demoServices(options: {
   readonly ports: Ports;
   readonly dataFolder: string;
-  readonly usersFile: string;
   readonly clientsFile: string;
+  /** The gateway's, at the identity provider. */
+  readonly clientSecret: string;
   readonly path: string;
 }): ServicePlan[] {
-  const { ports, dataFolder, usersFile, clientsFile, path } = options;
+  const { ports, dataFolder, clientsFile, clientSecret, path } = options;
+  const workspaceUrl = `http://127.0.0.1:${ports.workspace}`;
   const tasksUrl = `http://127.0.0.1:${ports.tasks}`;
   return [
-    {
-      name: "gateway",
-      args: [
-        fromRoot("apps/gateway/src/cli/main.ts"),
-        "start",
-        fromRoot("tools/start/tidegate.config.ts"),
-      ],
-      env: {
-        PATH: path,
-        DEMO_PORT: String(ports.gateway),
-        DEMO_ADMIN_PORT: String(ports.admin),
-        DEMO_DATA: join(dataFolder, "gateway"),
-        DEMO_USERS_FILE: usersFile,
-        DEMO_TASKS_URL: tasksUrl,
-      },
-      readyUrl: `http://127.0.0.1:${ports.gateway}/readyz`,
-    },
     {
       name: "identity",
       args: [fromRoot("apps/identity/src/main.ts")],
@@ -50,6 +36,26 @@ export function demoServices(options: {
       readyUrl: `http://127.0.0.1:${ports.identity}/readyz`,
     },
     {
+      name: "gateway",
+      args: [
+        fromRoot("apps/gateway/src/cli/main.ts"),
+        "start",
+        fromRoot("tools/start/tidegate.config.ts"),
+      ],
+      env: {
+        PATH: path,
+        DEMO_PORT: String(ports.gateway),
+        DEMO_ADMIN_PORT: String(ports.admin),
+        DEMO_DATA: join(dataFolder, "gateway"),
+        DEMO_IDENTITY_URL: identityUrl(ports),
+        DEMO_CLIENT_SECRET: clientSecret,
+        DEMO_TASKS_URL: tasksUrl,
+        DEMO_WORKSPACE_URL: workspaceUrl,
+      },
+      readyUrl: `http://127.0.0.1:${ports.gateway}/readyz`,
+      stopsFirst: true,
+    },
+    {
       name: "tasks",
       args: [fromRoot("apps/tasks/src/main.ts")],
       env: {
@@ -59,6 +65,12 @@ export function demoServices(options: {
         TASKS_GATEWAY_URL: publicUrl(ports),
       },
       readyUrl: `${tasksUrl}/readyz`,
+    },
+    {
+      name: "workspace",
+      args: [fromRoot("apps/workspace/src/main.ts")],
+      env: { PATH: path, WORKSPACE_PORT: String(ports.workspace) },
+      readyUrl: `${workspaceUrl}/readyz`,
     },
   ];
 }

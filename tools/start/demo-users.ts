@@ -1,8 +1,6 @@
-import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Random } from "@tidegate/clock";
 import { readJsonFile, writePrivateFile } from "./private-file.ts";
-import { writeUsersFile } from "./users-file.ts";
 
 /** Passwords by name, in plain text: the demo shows them to the person in front of it. */
 export type DemoUsers = Readonly<Record<"ada" | "grace", string>>;
@@ -12,16 +10,15 @@ const ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789";
 const CHARACTERS = 20;
 
 /**
- * The demo's people: made at the first start, the same ever after. `demo-users.json` has the passwords, `users.json` the
- * hashes that the gateway reads; both are 0600.
+ * Passwords of the demo's people: made at the first start, the same ever after, in `demo-users.json` (0600). The identity
+ * provider has the people.
  * @returns `areNew`: whether these passwords were made just now
  */
-export async function provideDemoUsers(
+export function provideDemoUsers(
   dataFolder: string,
   options: { readonly random: Random },
-): Promise<{ readonly users: DemoUsers; readonly usersFile: string; readonly areNew: boolean }> {
+): { readonly users: DemoUsers; readonly areNew: boolean } {
   const passwordsFile = join(dataFolder, "demo-users.json");
-  const usersFile = join(dataFolder, "users.json");
   const known = readJsonFile(passwordsFile);
   if (known !== undefined && !isDemoUsers(known)) {
     throw new Error(
@@ -29,12 +26,9 @@ export async function provideDemoUsers(
     );
   }
   const users = known ?? { ada: makePassword(options.random), grace: makePassword(options.random) };
-  if (known === undefined || !existsSync(usersFile)) {
-    // The hashes first: a crash in between makes new ones, and never shows a password that does not work.
-    await writeUsersFile(usersFile, { users, random: options.random });
+  if (known === undefined)
     writePrivateFile(passwordsFile, `${JSON.stringify(users, undefined, 2)}\n`);
-  }
-  return { users, usersFile, areNew: known === undefined };
+  return { users, areNew: known === undefined };
 }
 
 /** 20 characters of 31: 99 bits. */

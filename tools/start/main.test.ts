@@ -115,7 +115,6 @@ test("npm start shows people, addresses and commands, keeps them private, and Ct
   assert.equal(statSync(folder.file("data")).mode & 0o777, 0o700);
   for (const name of [
     "demo-users.json",
-    "users.json",
     "ports.json",
     "clients.json",
     "gateway-client.json",
@@ -126,7 +125,7 @@ test("npm start shows people, addresses and commands, keeps them private, and Ct
     assert.equal(statSync(file(name)).mode & 0o777, 0o600, name);
   }
   const children = childrenOf(first.pid);
-  assert.equal(children.length, 3);
+  assert.equal(children.length, 4);
 
   assert.deepEqual(await first.stop({ signal: "SIGINT", deadlineMs: 30_000 }), {
     code: 0,

@@ -37,15 +37,15 @@ async function start(stop: StopSignal): Promise<void> {
     { patienceMs: lock.isTakenOver ? 15_000 : 0 },
   );
   const random = systemRandom;
-  const { users, usersFile, areNew } = await provideDemoUsers(dataFolder, { random });
-  const { clientsFile } = provideDemoClients(dataFolder, { ports, random });
+  const { users, areNew } = provideDemoUsers(dataFolder, { random });
+  const { clientsFile, clientSecret } = provideDemoClients(dataFolder, { ports, random });
 
   const logFolder = join(dataFolder, "logs");
   mkdirSync(logFolder, { recursive: true, mode: 0o700 });
   mkdirSync(join(dataFolder, "gateway"), { recursive: true, mode: 0o700 });
   using open = new DisposableStack();
   const path = process.env["PATH"] ?? "";
-  const plans = demoServices({ ports, dataFolder, usersFile, clientsFile, path });
+  const plans = demoServices({ ports, dataFolder, clientsFile, clientSecret, path });
   const logs: Record<string, LogFile> = {};
   for (const { name } of plans) logs[name] = open.use(openLogFile(join(logFolder, `${name}.log`)));
   const sizeWatch = setInterval(() => Object.values(logs).forEach((log) => log.keepSmall()), 5_000);
@@ -108,7 +108,8 @@ async function runUntilStopped(
         if (log === undefined) throw new Error(`Cannot start ${plan.name}: it has no log`);
         if (isEnding) return;
         const service = startService(plan, { log, clock: systemClock, tell });
-        services.push(service);
+        if (plan.stopsFirst === true) services.unshift(service);
+        else services.push(service);
         void service.givenUp.then(end);
         await service.ready;
       }

@@ -5,13 +5,14 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { PORT_VARIABLES, type StartConfig } from "./config.ts";
 import { readJsonFile, writePrivateFile } from "./private-file.ts";
 
-/** Where everything of the demo listens, on loopback. `tasks` and `identityAdmin` are internal: people do not need them. */
+/** Where everything of the demo listens, on loopback. The last three are internal: people do not need them. */
 export interface Ports {
   readonly gateway: number;
   readonly admin: number;
   readonly identity: number;
   readonly identityAdmin: number;
   readonly tasks: number;
+  readonly workspace: number;
 }
 
 const FILE_NAME = "ports.json";
@@ -47,6 +48,7 @@ export async function reservePorts(
     identity: await settle("identity", config.ports.identity),
     identityAdmin: await settle("identityAdmin", 0),
     tasks: await settle("tasks", 0),
+    workspace: await settle("workspace", 0),
   };
   writePrivateFile(file, `${JSON.stringify(ports, undefined, 2)}\n`);
   return ports;

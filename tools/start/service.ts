@@ -12,6 +12,8 @@ export interface ServicePlan {
   readonly env: Readonly<Record<string, string>>;
   /** Answers 200 when the service can do its work. */
   readonly readyUrl: string;
+  /** Stops before those that started before it. */
+  readonly stopsFirst?: boolean;
 }
 
 export interface Service {

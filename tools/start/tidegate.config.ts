@@ -1,13 +1,18 @@
 // The gateway of the demo. `npm start` runs it; ports, secrets and addresses reach it through the environment.
 
-import { bucket, defineGateway, perMinute, perSecond, usersFile } from "tidegate";
+import { bucket, defineGateway, embedded, perMinute, perSecond } from "tidegate";
 
-const { DEMO_PORT, DEMO_ADMIN_PORT, DEMO_DATA, DEMO_USERS_FILE, DEMO_TASKS_URL } = process.env;
-if (!DEMO_PORT || !DEMO_ADMIN_PORT || !DEMO_DATA || !DEMO_USERS_FILE || !DEMO_TASKS_URL) {
+const { DEMO_PORT, DEMO_ADMIN_PORT, DEMO_DATA, DEMO_IDENTITY_URL, DEMO_CLIENT_SECRET } =
+  process.env;
+const { DEMO_TASKS_URL, DEMO_WORKSPACE_URL } = process.env;
+if (!DEMO_PORT || !DEMO_ADMIN_PORT || !DEMO_DATA || !DEMO_IDENTITY_URL || !DEMO_CLIENT_SECRET)
   throw new Error("Cannot read the demo's configuration: it is started by `npm start` only");
-}
+if (!DEMO_TASKS_URL || !DEMO_WORKSPACE_URL)
+  throw new Error("Cannot read the demo's configuration: it is started by `npm start` only");
 
-const people = { by: ["people"] };
+const publicUrl = `http://localhost:${DEMO_PORT}`;
+const readers = { by: ["people"], scopes: ["tasks:read"] };
+const writers = { by: ["people"], scopes: ["tasks:write"] };
 const reads = {
   methods: ["GET", "HEAD"],
   limits: [bucket({ name: "reads", rate: perMinute(600), burst: 200 })],
@@ -18,18 +23,33 @@ const writes = {
 };
 
 export default defineGateway({
-  listen: { port: Number(DEMO_PORT), publicUrl: `http://localhost:${DEMO_PORT}` },
+  listen: { port: Number(DEMO_PORT), publicUrl },
   admin: { port: Number(DEMO_ADMIN_PORT) },
   dataFolder: DEMO_DATA,
-  identity: { people: usersFile({ file: DEMO_USERS_FILE, realm: "tidegate demo" }) },
-  upstreams: { tasks: { targets: [DEMO_TASKS_URL] } },
+  identity: {
+    people: embedded({
+      url: DEMO_IDENTITY_URL,
+      audience: publicUrl,
+      client: { id: "gateway", secret: DEMO_CLIENT_SECRET },
+      basic: { endpoint: `${DEMO_IDENTITY_URL}/basic/verify`, realm: "tidegate demo" },
+      browser: {
+        scopes: ["openid", "profile", "email", "offline_access", "tasks:read", "tasks:write"],
+      },
+    }),
+  },
+  upstreams: {
+    tasks: { targets: [DEMO_TASKS_URL] },
+    workspace: { targets: [DEMO_WORKSPACE_URL] },
+  },
   routes: [
-    { path: "/tasks/**", to: "tasks", auth: people, ...reads },
-    { path: "/tasks/**", to: "tasks", auth: people, ...writes },
+    { path: "/", to: "workspace", auth: "none", methods: ["GET"] },
+    { path: "/workspace/*", to: "workspace", auth: "none", methods: ["GET"] },
+    { path: "/tasks/**", to: "tasks", auth: readers, ...reads },
+    { path: "/tasks/**", to: "tasks", auth: writers, ...writes },
     {
       path: "/tasks/live",
       to: "tasks",
-      auth: people,
+      auth: readers,
       // Opening is a request as well: a client that reconnects in a loop is slowed here.
       limits: [bucket({ name: "feeds", rate: perMinute(60), burst: 20 })],
       websocket: {
