@@ -149,7 +149,7 @@ test("npm start starts again what crashed, and what it started ends when it is k
   await using launcher = await launch(folder, { readyWhen: READY });
   const url = urlOf(launcher);
   const { ada } = readJson(folder.file("data", "demo-users.json"));
-  for (const name of ["tasks", "identity", "gateway"]) {
+  for (const name of ["tasks", "workspace", "identity", "gateway"]) {
     const victim = childrenOf(launcher.pid).find((pid) =>
       readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(`apps/${name}/`),
     );
@@ -164,7 +164,7 @@ test("npm start starts again what crashed, and what it started ends when it is k
   });
 
   const orphans = childrenOf(launcher.pid);
-  assert.equal(orphans.length, 3);
+  assert.equal(orphans.length, 4);
   await launcher.stop({ signal: "SIGKILL" });
   await waitFor(() => orphans.every(isGone), {
     what: "the orphans to end",

@@ -8,11 +8,11 @@ import { reservePorts } from "./ports.ts";
 
 const FREE = { gateway: 0, admin: 0, identity: 0 };
 
-test("reservePorts() finds five different ports and remembers them", async () => {
+test("reservePorts() finds six different ports and remembers them", async () => {
   await using folder = await tempFolder();
   const config = { dataFolder: folder.path, ports: FREE };
   const first = await reservePorts(config, { patienceMs: 0 });
-  assert.equal(new Set(Object.values(first)).size, 5);
+  assert.equal(new Set(Object.values(first)).size, 6);
   assert.deepEqual(await reservePorts(config, { patienceMs: 0 }), first);
   assert.equal(statSync(folder.file("ports.json")).mode & 0o777, 0o600);
 });

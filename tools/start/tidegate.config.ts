@@ -42,7 +42,8 @@ export default defineGateway({
     workspace: { targets: [DEMO_WORKSPACE_URL] },
   },
   routes: [
-    { path: "/", to: "workspace", auth: "none", methods: ["GET"] },
+    // People come back here from the sign-in page, and by links.
+    { path: "/", to: "workspace", auth: "none", methods: ["GET"], navigable: true },
     { path: "/workspace/*", to: "workspace", auth: "none", methods: ["GET"] },
     { path: "/tasks/**", to: "tasks", auth: readers, ...reads },
     { path: "/tasks/**", to: "tasks", auth: writers, ...writes },

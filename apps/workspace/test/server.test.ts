@@ -8,7 +8,7 @@ test("startWorkspace() serves the page and what it refers to, and nothing else o
   assert.equal(page.status, 200);
   const text = await page.text();
   const referred = [...text.matchAll(/(?:href|src)="(\/workspace\/[^"]+)"/g)].map(
-    ([, path]) => path,
+    ([, path = ""]) => path,
   );
   assert.ok(referred.length >= 3);
   for (const path of referred)

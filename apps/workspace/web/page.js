@@ -1,4 +1,4 @@
-import { addTask, followTasks, listTasks, Refused, setDone } from "./tasks.js";
+import { addTask, followTasks, listTasks, Refused, setDone, signOut } from "./tasks.js";
 
 const part = (id) => document.getElementById(id);
 /** By id, in the order in which they are shown. */
@@ -21,12 +21,13 @@ async function readSession() {
 function showWelcome() {
   part("welcome").hidden = false;
   part("tasks").hidden = true;
-  part("sign-out").hidden = true;
+  part("signed-in").hidden = true;
 }
 
 async function showTasks({ name }) {
   part("who").textContent = name ?? "";
-  part("sign-out").hidden = false;
+  part("signed-in").hidden = false;
+  part("sign-out").addEventListener("click", () => void attempt(leave));
   part("tasks").hidden = false;
   part("new-task").addEventListener("submit", (event) => void add(event));
   await attempt(async () => {
@@ -46,6 +47,11 @@ async function showTasks({ name }) {
     },
     changed: (message) => void attempt(() => apply(message)),
   });
+}
+
+/** Ends the session here, and then, at the address that the gateway says, the one at the provider. */
+async function leave() {
+  location.assign(await signOut());
 }
 
 async function add(event) {

@@ -25,6 +25,11 @@ async function call(path, init = {}) {
   );
 }
 
+/** @returns {Promise<string>} where to go on: the provider, or our own page */
+export async function signOut() {
+  return (await (await call("/.tidegate/sign-out", { method: "POST" })).json()).location;
+}
+
 export async function listTasks() {
   const answer = await call("/tasks?limit=100");
   return (await answer.json()).items;
