@@ -18,6 +18,8 @@ const ADAPTERS = [
   /\.config\.ts$/,
   /^packages\/clock\/src\/(?:system-clock|random)\.ts$/,
   /^(?:tools|bench|conformance)\/|^apps\/[^/]+\/scripts\//,
+  // Runs in a browser, where nobody passes anything in.
+  /^apps\/[^/]+\/web\//,
 ];
 
 /** Nothing of this machine, no time or environment read behind the reader's back, exactly one title per document. */

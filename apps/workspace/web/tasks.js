@@ -12,9 +12,9 @@ export class Refused extends Error {
   }
 }
 
-/** @param {string} path @param {RequestInit} [init] */
-async function call(path, init = {}) {
-  const answer = await fetch(path, { ...init, headers: { ...OURS, ...init.headers } });
+/** @param {string} path @param {{method?: string, headers?: Record<string, string>, body?: string}} [init] */
+async function call(path, { headers = {}, ...init } = {}) {
+  const answer = await fetch(path, { ...init, headers: { ...OURS, ...headers } });
   if (answer.ok) return answer;
   const problem = await answer.json().catch(() => ({}));
   const wait = answer.headers.get("retry-after");
