@@ -185,6 +185,15 @@ describe("POST /.tidegate/tickets", () => {
     const lacking = await t.ask(JSON.stringify({ path: "/write" }), { authorization: token });
     assert.equal(lacking.status, 403);
     assert.match(lacking.headers.get("www-authenticate") ?? "", /scope="write"/);
+    const lines = await t.gateway.loggedAtLeast("request", 3);
+    assert.deepEqual(
+      lines.map(({ verdict, status }) => [verdict, status]),
+      [
+        ["challenge", 401],
+        ["challenge", 401],
+        ["forbid", 403],
+      ],
+    );
     for (const body of [
       "",
       "x",

@@ -1,7 +1,8 @@
 import type { OwnEndpoint } from "../accept/own-endpoint.ts";
 import type { Http1Exchange } from "../accept/http1-listener.ts";
 import type { DataPlane } from "../data-plane.ts";
-import { recordAdmitted } from "../record/record-visit.ts";
+import { REASON } from "../judge/reason.ts";
+import { recordAdmitted, recordRefused } from "../record/record-visit.ts";
 import type { Visit } from "../visit.ts";
 import { sendWhole } from "./serve-request.ts";
 
@@ -28,7 +29,10 @@ export async function serveOwn(
     },
   });
   if (!visit.isGone) sendWhole(answer, problem);
-  recordAdmitted(plane, visit, { status: problem.status });
+  const { status } = problem;
+  // Judged by the rules of a route, as a call to it would be.
+  if (visit.refusal.reason === REASON.none) recordAdmitted(plane, visit, { status });
+  else recordRefused(plane, visit, { status });
   ended();
 }
 
