@@ -70,3 +70,20 @@ test("SigningKeys makes its file once, private, reads it again, and replaces no 
     assert.equal(readFileSync(file, "utf8"), content);
   }
 });
+
+test("rotate() twice within one second, or with the clock set back, keeps the order in which keys were made", async () => {
+  await using folder = await tempFolder();
+  const clock = manualClock(1_800_000_000_000);
+  const file = folder.file("signing-keys.json");
+  const keys = await SigningKeys.open({ file, clock });
+  const kids = (of: SigningKeys): string[] => of.jwks.keys.map(({ kid }) => kid);
+  const [first] = kids(keys);
+  await keys.rotate("in-order");
+  clock.stepWall(-5_000);
+  await keys.rotate("in-order");
+  const all = kids(keys);
+  assert.equal(new Set(all).size, 3);
+  assert.equal(all[0], first);
+  assert.deepEqual(kids(keys), all);
+  assert.deepEqual(kids(await SigningKeys.open({ file, clock })), all);
+});

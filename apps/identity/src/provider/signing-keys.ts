@@ -107,7 +107,9 @@ export class SigningKeys {
   }
 
   async #add(): Promise<void> {
-    this.#keys = [...this.#keys, await makeKey(this.#nowSeconds())];
+    // Later than every other, also within one second or after the clock was set back: the order says which one signs.
+    const times = this.#keys.map(({ createdAtSeconds }) => createdAtSeconds + 1);
+    this.#keys = [...this.#keys, await makeKey(Math.max(this.#nowSeconds(), ...times))];
   }
 
   #write(keys: readonly SigningKey[]): void {
