@@ -128,6 +128,7 @@ export class DataPlaneArrivals implements Arrivals {
       method,
       route: undefined,
       status,
+      closeCode: 0,
       verdict: kind.verdict,
       reason,
       fault: undefined,

@@ -8,6 +8,7 @@ import type { ThreadPenalties } from "./penalty/open-penalties.ts";
 import type { Identifiers } from "./record/identifiers.ts";
 import type { Log } from "./record/logger.ts";
 import type { Recorder } from "./record/recorder.ts";
+import type { HandshakeCloser } from "./relay/handshake-closer.ts";
 import type { RelayParts } from "./relay/open-relay.ts";
 import type { PublicName } from "./browser-session/public-name.ts";
 import type { Preflights } from "./route/cors.ts";
@@ -27,6 +28,7 @@ export interface DataPlane {
   readonly signer: AssertionSigner;
   readonly slowBodies: SlowBodyWatch;
   readonly relay: RelayParts;
+  readonly handshakeCloser: HandshakeCloser;
   readonly liveSessions: LiveSessions;
   /** Undefined: nobody is ever boxed. */
   readonly penalties?: ThreadPenalties | undefined;

@@ -3,14 +3,22 @@
 import assert from "node:assert/strict";
 import type { ServerResponse } from "node:http";
 import { describe, test } from "node:test";
-import { startChromium, startUpstream } from "@tidegate/testkit";
+import { issuer as startIssuer, startChromium, startUpstream } from "@tidegate/testkit";
 import { startGateway } from "./http-harness.ts";
 
 const PAGE = "<!doctype html><meta charset=utf-8><title>page</title><p>A page";
 
 /** Opens a socket in the page, sends one message after the other's echo, and tells what came of it. Runs in the browser. */
-async function talk({ url, messages }: { url: string; messages: readonly string[] }) {
-  const socket = new WebSocket(url);
+async function talk({
+  url,
+  messages = [],
+  protocols = [],
+}: {
+  url: string;
+  messages?: readonly string[];
+  protocols?: string[];
+}) {
+  const socket = new WebSocket(url, protocols);
   const got: string[] = [];
   return await new Promise<{
     opened: boolean;
@@ -18,6 +26,8 @@ async function talk({ url, messages }: { url: string; messages: readonly string[
     code: number;
     reason: string;
     extensions: string;
+    protocol: string;
+    wasClean: boolean;
   }>((resolve) => {
     let opened = false;
     socket.addEventListener("open", () => {
@@ -29,9 +39,10 @@ async function talk({ url, messages }: { url: string; messages: readonly string[
       if (got.length === messages.length) socket.close(1000);
       else socket.send(messages[got.length] ?? "");
     });
-    socket.addEventListener("close", ({ code, reason }) =>
-      resolve({ opened, got, code, reason, extensions: socket.extensions }),
-    );
+    socket.addEventListener("close", ({ code, reason, wasClean }) => {
+      const { extensions, protocol } = socket;
+      resolve({ opened, got, code, reason, extensions, protocol, wasClean });
+    });
   });
 }
 
@@ -112,4 +123,67 @@ describe("a browser behind the gateway", () => {
       [{ kind: "handshake", status: 403, reason: "origin-refused" }],
     );
   });
+
+  for (const threads of [0, 2]) {
+    test(`a page sees why its socket was refused, and a loop of reconnects is told once, with ${threads} workers`, async () => {
+      const refusals: Readonly<Record<string, string>> = {
+        "/deleted": "410 Gone",
+        "/busy": "429 Too Many Requests\r\nRetry-After: 9",
+      };
+      await using upstream = await startUpstream({
+        onRequest(_, response) {
+          response.setHeader("content-type", "text/html");
+          response.end(PAGE);
+        },
+        onUpgrade({ target }, socket) {
+          socket.end(`HTTP/1.1 ${refusals[target] ?? "500 No"}\r\nContent-Length: 0\r\n\r\n`);
+        },
+      });
+      await using provider = await startIssuer({ algorithms: ["ES256"] });
+      const auth = { by: ["people"] };
+      await using gateway = await startGateway({
+        threads,
+        targets: [upstream.url],
+        identity: { people: { kind: "oidc", issuer: provider.url, audience: "https://api.test" } },
+        routes: [
+          { path: "/**" },
+          { path: "/live", auth, websocket: {} },
+          { path: "/always", auth, websocket: { handshakeRefusal: "close" } },
+          { path: "/never", auth, websocket: { handshakeRefusal: "status" } },
+          { path: "/deleted", websocket: {} },
+          { path: "/busy", websocket: { closeProfile: "standard" } },
+        ],
+      });
+      await using chromium = await startChromium();
+      await using person = await chromium.newPerson();
+      const page = await person.newPage();
+      await page.goto(gateway.url);
+      const base = gateway.url.replace("http", "ws");
+      const open = async (path: string, protocols: string[] = []) => {
+        const { opened, code, reason, protocol, wasClean } = await page.evaluate(talk, {
+          url: base + path,
+          protocols,
+        });
+        return { opened, code, reason, protocol, wasClean };
+      };
+      const unseen = { opened: false, code: 1006, reason: "", protocol: "", wasClean: false };
+      const told = { opened: true, protocol: "", wasClean: true };
+
+      assert.deepEqual(await open("/never"), unseen);
+      const refused = { ...told, code: 4401, reason: "credential" };
+      for (let count = 0; count < 3; count++) assert.deepEqual(await open("/always"), refused);
+      const protocols = ["tidegate.ticket.none", "tasks.v1", "tasks.v2"];
+      assert.deepEqual(await open("/always", protocols), { ...refused, protocol: "tasks.v1" });
+      assert.deepEqual(await open("/deleted"), { ...told, code: 4404, reason: "gone" });
+      const wait = { ...told, code: 1013, reason: "limit;retryAfter=9;reauthenticate=0" };
+      assert.deepEqual(await open("/busy"), wait);
+
+      assert.deepEqual(await open("/live"), refused);
+      const loop: unknown[] = [];
+      for (let count = 0; count < 8; count++) loop.push((await open("/live")).code);
+      // Each worker may tell it once.
+      assert.ok(loop.filter((code) => code === 4401).length <= Math.max(0, threads - 1));
+      assert.ok(loop.every((code) => code === 4401 || code === 1006));
+    });
+  }
 });

@@ -20,7 +20,14 @@ async function open(threads: number) {
       targets: [upstream.url],
       threads,
       routes: [
-        { path: "/live", auth: { by: ["people"] }, websocket: {}, origins: [PAGE], cors },
+        {
+          path: "/live",
+          auth: { by: ["people"] },
+          // Pages are shown the status too, as programs are.
+          websocket: { handshakeRefusal: "status" },
+          origins: [PAGE],
+          cors,
+        },
         { path: "/other", auth: { by: ["people"] }, websocket: {}, origins: [PAGE] },
         { path: "/write", auth: { by: ["people"], scopes: ["write"] }, websocket: {} },
         { path: "/open", websocket: {} },

@@ -77,6 +77,12 @@ const webSocketSchema = z.strictObject({
     .describe(
       "Close codes: Tidegate's own 44xx and 45xx, or only those of RFC 6455 (1008, 1009, 1012, 1013).",
     ),
+  handshakeRefusal: z
+    .enum(["auto", "status", "close"])
+    .default("auto")
+    .describe(
+      "How pages of allowed origins learn that their handshake was refused; they cannot see an HTTP status. `auto`: a caller's first refusal within 60 s by a close code, right behind an accepted handshake, later ones by status, so that a page which reconnects in a loop is slowed. `close`: always by a close code. `status`: never. Programs, which send no `Origin`, always get the status; other origins always get 403.",
+    ),
 });
 export type WebSocketConfig = Frozen<z.output<typeof webSocketSchema>>;
 

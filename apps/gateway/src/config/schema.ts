@@ -51,6 +51,9 @@ export const configSchema = z.strictObject({
       maxRequestsInFlight: count(1, 1_000_000, 4_096).describe(
         "Requests and handshakes being served at once; further ones get 503.",
       ),
+      maxUnauthenticatedSockets: count(0, 1_000_000, 1_024).describe(
+        "Sockets at once that were accepted for somebody who was not let in: refused handshakes that are told by a close code, each for at most 1 s. Further ones get the HTTP status.",
+      ),
       headerTimeoutMs: milliseconds(10_000).describe(
         "How long a request's head may take to arrive (slow header attack).",
       ),

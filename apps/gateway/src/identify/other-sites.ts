@@ -29,8 +29,7 @@ export function isFromForbiddenSite({
   // sandboxed frames) is in no list.
   const { origin } = head;
   const isAllowed =
-    origin !== undefined &&
-    (allowedOrigins.has(origin) || mayBringCredentials(route.config, origin));
+    origin !== undefined && isAllowedOrigin(origin, { config: route.config, allowedOrigins });
   // Whoever sends an Origin is a browser or pretends to be one. Browsers leave it out of plain GETs only.
   const isForeign = origin !== undefined && !isAllowed;
 
@@ -69,8 +68,19 @@ export function isNavigation({
   );
 }
 
-function mayBringCredentials({ origins, cors }: SiteRules, origin: string): boolean {
-  return origins.includes(origin) || (cors?.credentials === true && cors.origins.includes(origin));
+/** Whether pages of `origin` may call with ambient credentials, and open sockets. */
+export function isAllowedOrigin(
+  origin: string,
+  {
+    config: { origins, cors },
+    allowedOrigins,
+  }: { readonly config: SiteRules; readonly allowedOrigins: ReadonlySet<string> },
+): boolean {
+  return (
+    allowedOrigins.has(origin) ||
+    origins.includes(origin) ||
+    (cors?.credentials === true && cors.origins.includes(origin))
+  );
 }
 
 /** RFC 9110 §9.2.1. */

@@ -12,6 +12,7 @@ import {
   endedCell,
   ENDERS,
   faultCell,
+  handshakeClosedCell,
   OPENED_CELL,
   requestCell,
   ROUTE_CELL_COUNT,
@@ -72,6 +73,7 @@ export function createMetrics(): Metrics {
       const cells = cellsOf(record.route);
       const kind = record.kind === CALL_KIND.request ? 0 : 1;
       increment(cells, requestCell(kind, record.reason, record.status));
+      if (record.closeCode !== 0) increment(cells, handshakeClosedCell(record.closeCode));
       if (record.fault !== undefined) increment(cells, faultCell(record.fault));
       observe(cells, DURATION_CELLS, DURATION_BOUNDS_MS, record.durationMs);
       // Refused ones never reached an upstream: how fast we refuse would hide how slowly we forward.

@@ -51,6 +51,7 @@ export function requestFixture(changes: Partial<RequestRecord> = {}): RequestRec
     method: "GET",
     route: routeFixture(),
     status: 200,
+    closeCode: 0,
     verdict: VERDICT.admit,
     reason: REASON.none,
     fault: undefined,

@@ -8,7 +8,7 @@ import type { Recorder, RequestRecord } from "./recorder.ts";
 /** What forwarding found out; all of it is empty for a call that never got so far. */
 export type ForwardFacts = Pick<
   RequestRecord,
-  "target" | "requestBytes" | "answerBytes" | "upstreamMs" | "addedMs"
+  "target" | "requestBytes" | "answerBytes" | "upstreamMs" | "addedMs" | "closeCode"
 >;
 
 interface Parts {
@@ -52,6 +52,7 @@ function toRecord(
     method: head.method,
     route,
     status: facts.status,
+    closeCode: facts.closeCode ?? 0,
     verdict: facts.verdict,
     reason: facts.reason,
     fault: facts.fault?.kind,

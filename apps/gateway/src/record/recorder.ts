@@ -14,6 +14,10 @@ export interface RequestRecord {
   /** Undefined when no route was found. */
   readonly route: Route | undefined;
   readonly status: number;
+  /**
+   * How a refused handshake was told in place of `status`: accepted, and closed with this code. 0: it was not.
+   */
+  readonly closeCode: number;
   readonly verdict: Verdict;
   readonly reason: ReasonCode;
   readonly fault: FaultName | undefined;

@@ -15,6 +15,7 @@ import {
   ENDERS,
   FAULT_NAMES,
   faultCell,
+  handshakeClosedCell,
   KINDS,
   OPENED_CELL,
   requestCell,
@@ -138,6 +139,11 @@ const createFamilies = () => ({
     "counter",
     "Sockets ended, by close code and who ended them.",
   ),
+  handshakesClosed: createFamily(
+    "tidegate_handshakes_closed_total",
+    "counter",
+    "Refused handshakes that were accepted to tell a page why, by close code.",
+  ),
   linesDropped: createFamily(
     "tidegate_log_lines_dropped_total",
     "counter",
@@ -193,6 +199,7 @@ function addRoute(families: Families, { routeId, cells }: MetricBlock): void {
   addHistogram(families.duration, routeText, cells, DURATION_CELLS, DURATION_BOUNDS_MS);
   addHistogram(families.added, routeText, cells, ADDED_CELLS, ADDED_BOUNDS_MS);
   addSockets(families, routeId, cells);
+  addHandshakesClosed(families, routeId, cells);
 }
 
 function addFaults(families: Families, { routeId, upstream, cells }: MetricBlock): void {
@@ -206,6 +213,19 @@ function addFaults(families: Families, { routeId, upstream, cells }: MetricBlock
       ["fault", fault],
     ];
     families.faults.add(labels, count);
+  }
+}
+
+function addHandshakesClosed(families: Families, routeId: string, cells: Float64Array): void {
+  for (let index = 0; index < CLOSE_CODE_COUNT; index += 1) {
+    const code = CLOSE_CODES[index];
+    const count = cells[handshakeClosedCell(code ?? 0)] ?? 0;
+    if (count === 0) continue;
+    const labels: Labels = [
+      ["route", routeId],
+      ["code", String(code ?? "other")],
+    ];
+    families.handshakesClosed.add(labels, count);
   }
 }
 

@@ -86,6 +86,7 @@ function isDescribedAlike(one: RequestRecord, other: RequestRecord): boolean {
     one.kind === other.kind &&
     one.method === other.method &&
     one.status === other.status &&
+    one.closeCode === other.closeCode &&
     one.verdict === other.verdict &&
     one.route === other.route &&
     one.reason === other.reason &&
@@ -101,6 +102,7 @@ function describe(record: RequestRecord): string {
   let text =
     `,"kind":"${record.kind === CALL_KIND.request ? "request" : "handshake"}",` +
     `"method":${quoted(record.method, 32)},"status":${record.status},` +
+    (record.closeCode === 0 ? "" : `"closeCode":${record.closeCode},`) +
     `"verdict":"${VERDICT_NAMES[record.verdict]}"`;
   if (route !== undefined) text += `,"routeId":${quoted(route.id)}`;
   if (reason !== REASON.none) text += `,"reason":"${REASON_BY_CODE[reason]?.name ?? reason}"`;

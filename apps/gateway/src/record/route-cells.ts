@@ -42,9 +42,14 @@ export const faultCell = (fault: FaultName): number => FAULT_CELLS + FAULT_NAMES
 export const endedCell = (closeCode: number, ender: number): number =>
   SOCKETS_ENDED + (CLOSE_CODE_INDEX.get(closeCode) ?? CLOSE_CODES.length) * ENDERS.length + ender;
 
+/** Refused handshakes that were told by a close code. */
+export const handshakeClosedCell = (closeCode: number): number =>
+  HANDSHAKES_CLOSED + (CLOSE_CODE_INDEX.get(closeCode) ?? CLOSE_CODES.length);
+
 /** Sockets that were opened; those open now are these less those that ended. */
 export const OPENED_CELL = SOCKETS_ENDED + CLOSE_CODE_COUNT * ENDERS.length;
-export const DURATION_CELLS = OPENED_CELL + 1;
+const HANDSHAKES_CLOSED = OPENED_CELL + 1;
+export const DURATION_CELLS = HANDSHAKES_CLOSED + CLOSE_CODE_COUNT;
 export const ADDED_CELLS = DURATION_CELLS + histogramCells(DURATION_BOUNDS_MS);
 export const ROUTE_CELL_COUNT = ADDED_CELLS + histogramCells(ADDED_BOUNDS_MS);
 

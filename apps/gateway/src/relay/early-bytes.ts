@@ -34,6 +34,11 @@ export class EarlyBytes {
     socket.resume();
   }
 
+  /** How many came, those that were too many included. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   /** Stops listening and pauses the client. @returns what came, in order */
   release(): readonly Buffer[] {
     this.#socket.pause();

@@ -1,6 +1,7 @@
 import { toCloseReason, VIOLATIONS, type Violation } from "@tidegate/wire";
 import { REASON, REASON_BY_CODE } from "../judge/reason.ts";
 import type { Refusal } from "../judge/refusal.ts";
+import type { PenaltyDetail } from "../penalty/penalty-gate.ts";
 import type { SessionEnding } from "../session/live-session.ts";
 
 /** Which set of close codes a route speaks. */
@@ -22,16 +23,58 @@ export interface Ending {
 /** What an upstream is told when we end: the person is gone, and why is none of its business. */
 const GOING_AWAY: Closing = { code: 1001, reason: "" };
 
-/** A message was refused by a policy. */
+/** A message was refused by a policy, or a handshake by any step of the road. */
 export function endingOfRefusal(refusal: Readonly<Refusal>, profile: CloseProfile): Ending {
   const kind = REASON_BY_CODE[refusal.reason] ?? REASON_BY_CODE[REASON.overloaded]!;
   const isLimit = kind.closeCode === 4429 || kind.closeCode === 4503;
   const facts: Record<string, number> = {};
   // Whole seconds, upwards: who comes back after them must not be refused again for being early.
   if (isLimit) facts["retryAfter"] = Math.max(1, Math.ceil(refusal.retryAfterMs / 1_000));
-  if (kind.closeCode === 4429) facts["reauthenticate"] = 0;
+  if (kind.closeCode === 4429) facts["reauthenticate"] = mustSignIn(refusal) ? 1 : 0;
   return byGateway({ code: kind.closeCode, reason: toCloseReason(kind.closeWord, facts) }, profile);
 }
+
+/** Whether waiting is not enough for a boxed caller. */
+function mustSignIn({ reason, detail }: Readonly<Refusal>): boolean {
+  return (
+    reason === REASON.penalised &&
+    (detail as PenaltyDetail | undefined)?.reauthenticationRequired === true
+  );
+}
+
+/**
+ * The upstream refused the handshake, and the client is told by a close code.
+ * @param answer.retryAfterSeconds what it said of waiting; undefined when nothing
+ * @returns undefined for an answer that no close code says
+ */
+export function endingOfUpstreamRefusal(
+  answer: { readonly status: number; readonly retryAfterSeconds: number | undefined },
+  profile: CloseProfile,
+): Ending | undefined {
+  const { retryAfterSeconds: retryAfter = UNSAID_WAIT_SECONDS } = answer;
+  const closing = ((): Closing | undefined => {
+    switch (answer.status) {
+      case 401:
+        return { code: 4401, reason: toCloseReason("credential") };
+      case 403:
+        return { code: 4403, reason: toCloseReason("forbidden") };
+      case 404:
+      case 410:
+        return { code: 4404, reason: toCloseReason("gone") };
+      case 429:
+        return { code: 4429, reason: toCloseReason("limit", { retryAfter, reauthenticate: 0 }) };
+      case 503:
+        return { code: 4503, reason: toCloseReason("shedding", { retryAfter }) };
+      default:
+        return undefined;
+    }
+  })();
+  if (closing === undefined) return undefined;
+  return { ...byGateway(closing, profile), endedBy: "upstream" };
+}
+
+/** How long a client waits that an upstream sent away without a word about it. */
+const UNSAID_WAIT_SECONDS = 5;
 
 /** A message was over a limit, and there was no room in the penalty box. */
 export const endingOfLimit = (profile: CloseProfile): Ending =>

@@ -7,6 +7,7 @@ import type { Session } from "../judge/call.ts";
 import type { ThreadPenalties } from "../penalty/open-penalties.ts";
 import type { Recorder } from "../record/recorder.ts";
 import type { Route, SocketRules } from "../route/route.ts";
+import type { AnswerHead } from "../upstream/answer-head.ts";
 import type { LiveSessions } from "../session/live-sessions.ts";
 import type { LiveSockets } from "../session/live-sockets.ts";
 import type { Target, Upstream } from "../upstream/upstream.ts";
@@ -41,6 +42,13 @@ export interface RelayRequest {
   readonly upstreamHead: (extra: readonly string[]) => string;
   /** Aborted when the gateway stops before the relay is open. */
   readonly signal: AbortSignal;
+  /**
+   * Asked when the upstream refused the upgrade, with the bytes that the client had sent by then: may tell the client
+   * by a close code, which it returns. Undefined: the upstream's answer becomes the client's.
+   */
+  readonly closeRefused?:
+    | ((head: AnswerHead, earlyBytes: number) => number | undefined)
+    | undefined;
   /** The socket is over: give back what the handshake and the session hold. Called once, only after `open`. */
   readonly ended: () => void;
 }
@@ -65,6 +73,13 @@ export type RelayOpening =
       readonly kind: "answered";
       readonly status: number;
       readonly answerBytes: number;
+      readonly upstreamMs: number;
+    }
+  /** It did, and the client was told by a close code. */
+  | {
+      readonly kind: "closed";
+      readonly status: number;
+      readonly closeCode: number;
       readonly upstreamMs: number;
     }
   /** Nothing was answered: the caller tells the client, if it is still there (all but `client_gone`). */
@@ -137,13 +152,19 @@ async function negotiate(
     const upstreamMs = clock.monotonicMs() - askedMs;
     if (!answer.head.isUpgrade) {
       early.release();
+      const { status } = answer.head;
+      const closeCode = request.closeRefused?.(answer.head, early.bytes);
+      if (closeCode !== undefined) {
+        socket.destroy();
+        return { kind: "closed", status, closeCode, upstreamMs };
+      }
       const answerBytes = await passRefusal(answer, {
         client: upgrade.socket,
         upstream: socket,
         reader,
         clock,
       });
-      return { kind: "answered", status: answer.head.status, answerBytes, upstreamMs };
+      return { kind: "answered", status, answerBytes, upstreamMs };
     }
     const acceptance = inspectAcceptance(answer.head.fields, offer);
     if (typeof acceptance === "string") {

@@ -3,14 +3,16 @@ import { upstreamHeadOf, upstreamOf, type DataPlane } from "../data-plane.ts";
 import { Fault, FAULTS } from "../fault.ts";
 import { isTicketSubprotocol } from "../ticket/presented-ticket.ts";
 import { faultAnswer, refusalAnswer } from "../forward/refusal-answer.ts";
-import { REASON } from "../judge/reason.ts";
+import { REASON, REASON_BY_CODE, type ReasonKind } from "../judge/reason.ts";
 import { refuseWith } from "../judge/refusal.ts";
 import { beginSocket, endSession } from "../judge/session.ts";
 import { VERDICT, type Verdict } from "../judge/verdict.ts";
 import { recordAdmitted, recordRefused } from "../record/record-visit.ts";
 import type { Visit } from "../visit.ts";
+import { endingOfRefusal, endingOfUpstreamRefusal } from "./ending.ts";
 import { inspectHandshake } from "./inspect-handshake.ts";
 import { openRelay, type RelayOpening } from "./open-relay.ts";
+import { readRetryAfter } from "./retry-after.ts";
 
 /**
  * Opens or refuses a handshake that was judged, and records it. When it resolves, the handshake is over; an open
@@ -26,7 +28,7 @@ export async function serveHandshake(
   }: { upgrade: UpgradeExchange; visit: Visit; verdict: Verdict; signal: AbortSignal },
 ): Promise<void> {
   if (verdict !== VERDICT.admit) {
-    refuse(plane, upgrade, visit);
+    if (!closeRefused(plane, upgrade, visit)) refuse(plane, upgrade, visit);
     return;
   }
   const { route, session, head, peer } = visit;
@@ -38,6 +40,7 @@ export async function serveHandshake(
   }
   if (route?.websocket === undefined || session === undefined)
     throw new Error("Cannot open a socket: its route offers none");
+  const { closeProfile } = route.websocket.config;
   beginSocket(route, { session, peer, source: visit });
   const upstream = upstreamOf(plane, visit);
   const target = upstream.choose();
@@ -60,6 +63,17 @@ export async function serveHandshake(
       target,
       upstreamHead: (extra) => upstreamHeadOf(plane, visit, extra),
       signal,
+      closeRefused(answer, earlyBytes) {
+        const retryAfterSeconds = readRetryAfter(answer.fields, plane.clock.wallMs());
+        const { status } = answer;
+        const ending = endingOfUpstreamRefusal({ status, retryAfterSeconds }, closeProfile);
+        if (ending === undefined) return undefined;
+        const { principal } = session;
+        return plane.handshakeCloser.close(
+          { upgrade, route, principal, requestId: visit.requestId, earlyBytes },
+          ending.toClient,
+        );
+      },
       ended: () => endSession(route, session),
     },
     plane.relay,
@@ -103,6 +117,12 @@ function conclude(
       recordAdmitted(plane, visit, { ...facts, status, answerBytes, upstreamMs });
       break;
     }
+    case "closed": {
+      visit.finish("done");
+      const { status, closeCode, upstreamMs } = opening;
+      recordAdmitted(plane, visit, { ...facts, status, closeCode, upstreamMs });
+      break;
+    }
     case "flooded":
       refuseWith(visit.refusal, REASON.bad_handshake, {
         detail: "Too many bytes came before the handshake was accepted",
@@ -120,6 +140,23 @@ function conclude(
       break;
     }
   }
+}
+
+/** Tells a page by a close code, where one is told so. @returns whether it was */
+function closeRefused(plane: DataPlane, upgrade: UpgradeExchange, visit: Visit): boolean {
+  const { route, session, refusal, requestId } = visit;
+  if (route?.websocket === undefined || session === undefined) return false;
+  const { toClient } = endingOfRefusal(refusal, route.websocket.config.closeProfile);
+  const { principal } = session;
+  const closeCode = plane.handshakeCloser.close(
+    { upgrade, route, principal, requestId, earlyBytes: upgrade.early.length },
+    toClient,
+  );
+  if (closeCode === undefined) return false;
+  visit.finish("refused-later");
+  const { status } = REASON_BY_CODE[refusal.reason] as ReasonKind;
+  recordRefused(plane, visit, { status, closeCode });
+  return true;
 }
 
 function refuse(plane: DataPlane, upgrade: UpgradeExchange, visit: Visit): void {

@@ -26,6 +26,7 @@ import { acceptFailed, penaltyEnforced } from "../record/events.ts";
 import { createIdentifiers } from "../record/identifiers.ts";
 import type { Log } from "../record/logger.ts";
 import type { Metrics } from "../record/metrics.ts";
+import { HandshakeCloser, type SocketPlaces } from "../relay/handshake-closer.ts";
 import { createRoad } from "../road.ts";
 import { compileRoutes } from "../route/compile-routes.ts";
 import { createPreflights } from "../route/cors.ts";
@@ -205,10 +206,16 @@ export async function runDataPlane(options: DataPlaneOptions): Promise<RunningDa
   const identifiers = createIdentifiers(random);
   const typeBase = `${origin}${PROBLEMS_PATH}`;
   const answers = { typeBase, random };
+  const allowedOrigins = new Set([origin]);
+  const handshakeCloser = new HandshakeCloser({
+    clock,
+    places: placesIn(cells, { worker, max: config.listen.maxUnauthenticatedSockets }),
+    allowedOrigins,
+  });
   const road = createRoad({
     table,
     identifier,
-    allowedOrigins: new Set([origin]),
+    allowedOrigins,
     viaName,
     clock,
     revocations,
@@ -238,6 +245,7 @@ export async function runDataPlane(options: DataPlaneOptions): Promise<RunningDa
       signer: createAssertionSigner({ issuer: url, keys, clock, random }),
       slowBodies: new SlowBodyWatch(clock),
       relay: { clock, random, recorder, liveSockets, liveSessions, penalties },
+      handshakeCloser,
       liveSessions,
       penalties,
       recorder,
@@ -263,7 +271,12 @@ export async function runDataPlane(options: DataPlaneOptions): Promise<RunningDa
     readiness: () => [...readiness(), ...(shared?.readiness() ?? [])],
     async drain() {
       isDraining = true;
-      await Promise.all([listener.drain(), running.drain(), liveSockets.drain()]);
+      await Promise.all([
+        listener.drain(),
+        running.drain(),
+        liveSockets.drain(),
+        handshakeCloser.drain(),
+      ]);
     },
     get requestsInFlight() {
       return running.inFlight;
@@ -288,6 +301,24 @@ function shareOf(upstream: UpstreamConfig, workers: number): UpstreamConfig {
     ...upstream,
     maxConnections: Math.max(1, Math.floor(maxConnections / workers)),
     maxQueued: Math.floor(maxQueued / workers),
+  };
+}
+
+/** Sockets for callers who were not let in, of the whole process: what one worker takes the others have not. */
+function placesIn(
+  cells: WorkerCells,
+  { worker, max }: { readonly worker: number; readonly max: number },
+): SocketPlaces {
+  const add = (by: 1 | -1): void => cells.add(worker, CELL.unauthenticatedSockets, by);
+  return {
+    take() {
+      // Counted first: of two workers that take the last place at once both may go without, and never both get it.
+      add(1);
+      if (cells.sum(CELL.unauthenticatedSockets) <= max) return true;
+      add(-1);
+      return false;
+    },
+    giveBack: () => add(-1),
   };
 }
 

@@ -48,10 +48,12 @@ export const CELL = {
   inFlight: 2,
   /** Log lines lost; stays when the worker dies, because counters never go back. */
   droppedLines: 3,
+  /** Sockets accepted for callers who were not let in. */
+  unauthenticatedSockets: 4,
 } as const;
 export type Cell = (typeof CELL)[keyof typeof CELL];
 
-const CELLS = 4;
+const CELLS = 5;
 
 /** @param workers how many rows */
 export function createWorkerCells(workers: number): WorkerCells {
