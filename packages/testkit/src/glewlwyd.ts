@@ -28,6 +28,8 @@ export interface Glewlwyd extends AsyncDisposable {
   readonly process: RunningProcess;
   /** A browser of its own: it holds the provider's cookies, and signs in as its pages would. */
   signIn(name: string, password: string): Promise<GlewlwydPerson>;
+  /** Gives somebody who has tokens already the `sub` that somebody else has at another provider. */
+  changeSubject(from: string, to: string): void;
 }
 
 export interface GlewlwydPerson {
@@ -41,6 +43,8 @@ export interface GlewlwydPerson {
     url: string,
     init?: { readonly method?: string; readonly body?: string },
   ): Promise<Response>;
+  /** Ends the provider's session in this browser, as the page behind `end_session` does: clients get logout tokens. */
+  endSession(): Promise<void>;
 }
 
 // Debian keeps the tables here and not under /usr/share/doc, which slim machines leave out.
@@ -49,6 +53,8 @@ const MODULES = "/usr/lib/glewlwyd";
 // What Debian's tables bring; the server listens on loopback and lives as long as a test.
 const ADMINISTRATOR = { username: "admin", password: "password" };
 const PLUGIN = "oidc";
+/** What is in it is the `sid` of its tokens. */
+const SESSION_COOKIE = "GLEWLWYD2_OIDC_SESSION";
 
 /** Starts glewlwyd on loopback with an SQLite database of its own and an OpenID Connect plugin. */
 export async function startGlewlwyd(options: GlewlwydOptions): Promise<Glewlwyd> {
@@ -125,15 +131,28 @@ export async function startGlewlwyd(options: GlewlwydOptions): Promise<Glewlwyd>
     async signIn(username, password) {
       const browser = new Browser(origin);
       await browser.send("POST", "/api/auth/", { username, password });
-      return personOf(browser);
+      return personOf(browser, issuer);
+    },
+    changeSubject(from, to) {
+      using table = new DatabaseSync(database);
+      const { changes } = table
+        .prepare("UPDATE gpo_subject_identifier SET gposi_sub = ? WHERE gposi_sub = ?")
+        .run(to, from);
+      if (changes !== 1) throw new Error(`Cannot find the subject ${from}`);
     },
     [Symbol.asyncDispose]: () => parts.disposeAsync(),
   };
 }
 
-function personOf(browser: Browser): GlewlwydPerson {
+function personOf(browser: Browser, issuer: string): GlewlwydPerson {
   return {
     visit: (url, init = {}) => browser.visit(url, init),
+    async endSession() {
+      const session = browser.cookie(SESSION_COOKIE) ?? "";
+      const ended = await browser.visit(`${issuer}/session/${session}`, { method: "DELETE" });
+      if (!ended.ok) throw new Error(`Cannot end the session: ${ended.status}`);
+      await browser.visit(`${new URL(issuer).origin}/api/auth/`, { method: "DELETE" });
+    },
     async authorize(url) {
       const asked = new URL(url);
       const client = asked.searchParams.get("client_id") ?? "";
@@ -158,6 +177,10 @@ class Browser {
 
   constructor(origin: string) {
     this.#origin = origin;
+  }
+
+  cookie(name: string): string | undefined {
+    return this.#cookies.get(name);
   }
 
   async send(method: string, path: string, body: object): Promise<void> {
@@ -238,7 +261,7 @@ function pluginParameters({
     "jwks-show": true,
     "subject-type": "public",
     "session-management-allowed": true,
-    "session-cookie-name": "GLEWLWYD2_OIDC_SESSION",
+    "session-cookie-name": SESSION_COOKIE,
     "session-cookie-expiration": 2_419_200,
     "back-channel-logout-allowed": true,
     "front-channel-logout-allowed": false,
