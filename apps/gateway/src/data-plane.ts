@@ -61,7 +61,7 @@ export function upstreamHeadOf(
     head,
     {
       peer,
-      assertion: signer.assertion(identity.principal, identity.fingerprint, route.upstream),
+      assertion: signer.assertion(identity.principal, identity.fingerprint, route.audience),
       traceparent: trace.traceparent,
       keepsTracestate: trace.keepsTracestate,
       requestId,

@@ -19,6 +19,8 @@ export interface OpenProvider extends AsyncDisposable {
   acr: string;
   /** How long ago the next sign-ins happened, as the provider says. */
   signedInSecondsAgo: number;
+  /** What its user-info endpoint says in place of the library's answer. */
+  userInfo: object | undefined;
   /** What token endpoint and discovery say, changed on its way. */
   tamper: ((path: string, body: string) => string) | undefined;
 }
@@ -35,6 +37,8 @@ export async function openProvider(options: {
   /** Whether it names itself in its answers. */
   readonly namesItself?: boolean;
   readonly issuesRefreshTokens?: boolean;
+  /** Whether ID tokens say what people are called. */
+  readonly namesPeople?: boolean;
 }): Promise<OpenProvider> {
   const server = createServer();
   server.listen(options.port ?? 0, "127.0.0.1");
@@ -72,7 +76,10 @@ export async function openProvider(options: {
     pkce: { required: () => true },
     acrValues: ["pwd", "phr"],
     scopes: ["openid", "offline_access", "profile", "tasks:read", "tasks:write"],
-    claims: { openid: ["sub", "acr", "auth_time", "sid"], profile: ["name"] },
+    claims: {
+      openid: ["sub", "acr", "auth_time", "sid"],
+      profile: options.namesPeople === false ? [] : ["name"],
+    },
     conformIdTokenClaims: false,
     findAccount: (_, id) => ({ accountId: id, claims: () => ({ sub: id, name: `Name of ${id}` }) }),
     interactions: { url: (_, interaction) => `/interaction/${interaction.uid}`, policy },
@@ -128,6 +135,7 @@ export async function openProvider(options: {
     before: new Map(),
     acr: "pwd",
     signedInSecondsAgo: 0,
+    userInfo: undefined,
     tamper: undefined,
     async [Symbol.asyncDispose]() {
       server.close();
@@ -164,6 +172,11 @@ export async function openProvider(options: {
         // 400 is how a token endpoint refuses (RFC 6749 §5.2); everything else is an outage.
         answer.writeHead(outage, { "content-type": "application/json" });
         answer.end(outage === 400 ? '{"error":"invalid_grant"}' : "out of order");
+        return;
+      }
+      if (pathname === "/me" && self.userInfo !== undefined) {
+        answer.writeHead(200, { "content-type": "application/json" });
+        answer.end(JSON.stringify(self.userInfo));
         return;
       }
       if (pathname.startsWith("/interaction/")) return await signIn(request, answer);

@@ -36,6 +36,7 @@ export async function setUpSessions(
     readonly sessions?: Config["sessions"];
     readonly accessTokenSeconds?: number;
     readonly issuesRefreshTokens?: boolean;
+    readonly namesPeople?: boolean;
     readonly routes?: Config["routes"];
     readonly penalty?: Config["penalty"];
     readonly clock?: Clock;
@@ -56,6 +57,7 @@ export async function setUpSessions(
       ...(options.issuesRefreshTokens === undefined
         ? {}
         : { issuesRefreshTokens: options.issuesRefreshTokens }),
+      ...(options.namesPeople === undefined ? {} : { namesPeople: options.namesPeople }),
     }),
   );
   const config: Config = {

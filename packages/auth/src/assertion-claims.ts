@@ -1,5 +1,6 @@
 import type { JsonObject } from "./json-object.ts";
 import { readNumericDate } from "./numeric-date.ts";
+import { readAssertedProfile, type Profile } from "./profile.ts";
 
 /** What the gateway vouches for, as a service sees it. */
 export interface AssertedIdentity {
@@ -15,6 +16,8 @@ export interface AssertedIdentity {
   readonly authTimeSeconds: number;
   /** The provider's session; empty when there is none. */
   readonly sessionId: string;
+  /** What of the person the route asks for and is known; empty where it asks for nothing. For showing, never for recognising. */
+  readonly profile: Profile;
   /** When the assertion ends, milliseconds since the epoch. */
   readonly expiresAtMs: number;
 }
@@ -61,13 +64,15 @@ export function readAssertionClaims(
   const scope = readText(payload["scope"]);
   const acr = readText(payload["acr"]);
   const sessionId = readText(payload["sid"]);
+  const profile = readAssertedProfile(payload);
   if (
     source === undefined ||
     subject === undefined ||
     client === undefined ||
     scope === undefined ||
     acr === undefined ||
-    sessionId === undefined
+    sessionId === undefined ||
+    profile === undefined
   ) {
     return undefined;
   }
@@ -82,6 +87,7 @@ export function readAssertionClaims(
     acr,
     authTimeSeconds: readNumericDate(payload["auth_time"]) ?? 0,
     sessionId,
+    profile,
     expiresAtMs: expires * 1_000,
   });
 }

@@ -4,6 +4,7 @@ import { ASSERTION_LIFETIME_SECONDS, ASSERTION_TYPE } from "./assertion-claims.t
 import type { AssertionKeys } from "./assertion-keys.ts";
 import { createBoundedMemory } from "./bounded-memory.ts";
 import type { Principal } from "./principal.ts";
+import { pickProfile, PROFILE_CLAIMS, type ProfileClaim } from "./profile.ts";
 
 export interface AssertionSignerOptions {
   /** `iss` of the assertions: the gateway's public URL. */
@@ -13,15 +14,22 @@ export interface AssertionSignerOptions {
   readonly random: Random;
 }
 
+/** Who gets an assertion, and what of a person they are told. Made once per route. */
+export interface AssertionAudience {
+  /** The upstream's name: `aud`. */
+  readonly upstream: string;
+  /** What of the person's profile is asserted where it is known. */
+  readonly claims: readonly ProfileClaim[];
+}
+
 /** Makes the value of `Tidegate-Assertion`. */
 export interface AssertionSigner {
   /**
-   * Synchronous. Remembered per credential and upstream, and signed anew when the principal was replaced or less
-   * than 15 s are left.
+   * Synchronous. Remembered per credential, upstream and set of claims, and signed anew when the principal was replaced
+   * or less than 15 s are left. What is remembered is found without allocating.
    * @param fingerprint stands for the credential; empty for anonymous callers
-   * @param upstream the audience: the upstream's name
    */
-  assertion(principal: Principal, fingerprint: string, upstream: string): string;
+  assertion(principal: Principal, fingerprint: string, audience: AssertionAudience): string;
   /** Forgets everything, as after a change of keys. */
   clear(): void;
 }
@@ -38,34 +46,58 @@ export function createAssertionSigner({
   });
 
   return {
-    assertion(principal, fingerprint, upstream) {
-      // Neither part can hold a blank, so no two pairs make one key.
-      const key = `${upstream} ${fingerprint}`;
+    assertion(principal, fingerprint, audience) {
+      const { upstream, claims } = audience;
       const nowMs = clock.wallMs();
-      const remembered = memory.get(key);
+      const caller = memory.get(fingerprint);
       // A principal is frozen and replaced whole, so the same object means the same session, scopes, level and
       // time of sign-in; comparing it costs nothing and can miss no member.
-      if (
-        remembered !== undefined &&
-        remembered.principal === principal &&
-        nowMs < remembered.signAgainAtMs &&
-        nowMs >= remembered.signedAtMs // the clock was set back: `iat` would lie in the future
-      ) {
-        return remembered.token;
+      const signed = caller?.principal === principal ? caller.signed : undefined;
+      const claimSet = claimSetOf(claims);
+      for (let at = 0; signed !== undefined && at < signed.length; at++) {
+        const one = signed[at] as Signed;
+        if (one.upstream !== upstream || one.claimSet !== claimSet) continue;
+        const isGood = nowMs < one.signAgainAtMs && nowMs >= one.signedAtMs; // the clock was set back: `iat` would lie in the future
+        if (isGood) return one.token;
       }
-      const fresh = signAssertion({ issuer, keys, random, principal, upstream, nowMs });
-      memory.set(key, fresh, fresh.token.length + key.length + ENTRY_OVERHEAD_BYTES);
+      const fresh = signAssertion({ issuer, keys, random, principal, audience, nowMs });
+      const others = (signed ?? []).filter(
+        (one) => one.upstream !== upstream || one.claimSet !== claimSet,
+      );
+      const kept = [fresh, ...others.slice(0, MAX_AUDIENCES - 1)];
+      const bytes = kept.reduce((sum, { token }) => sum + token.length + SIGNED_OVERHEAD_BYTES, 0);
+      memory.set(
+        fingerprint,
+        { principal, signed: kept },
+        bytes + fingerprint.length + ENTRY_OVERHEAD_BYTES,
+      );
       return fresh.token;
     },
     clear: () => memory.clear(),
   };
 }
 
+/** One credential, and what was signed for it lately. */
 interface Remembered {
   readonly principal: Principal;
+  /** The last first; at most `MAX_AUDIENCES`. */
+  readonly signed: readonly Signed[];
+}
+
+interface Signed {
+  readonly upstream: string;
+  readonly claimSet: number;
   readonly token: string;
   readonly signedAtMs: number;
   readonly signAgainAtMs: number;
+}
+
+/** A bit per claim, so that two routes which ask for the same share an assertion, in whatever order they name it. */
+function claimSetOf(claims: readonly ProfileClaim[]): number {
+  let set = 0;
+  for (let at = 0; at < claims.length; at++)
+    set |= 1 << PROFILE_CLAIMS.indexOf(claims[at] as ProfileClaim);
+  return set;
 }
 
 function signAssertion({
@@ -73,16 +105,17 @@ function signAssertion({
   keys,
   random,
   principal,
-  upstream,
+  audience,
   nowMs,
 }: {
   readonly issuer: string;
   readonly keys: AssertionKeys;
   readonly random: Random;
   readonly principal: Principal;
-  readonly upstream: string;
+  readonly audience: AssertionAudience;
   readonly nowMs: number;
-}): Remembered {
+}): Signed {
+  const { upstream, claims } = audience;
   const issuedSeconds = Math.floor(nowMs / 1_000);
   const credentialEndsSeconds = Math.floor(principal.expiresAtMs / 1_000);
   const expiresSeconds = Math.min(
@@ -98,18 +131,21 @@ function signAssertion({
       iat: issuedSeconds,
       exp: expiresSeconds,
       jti: random.bytes(16).toString("base64url"),
-      ...describe(principal),
+      ...describe(principal, claims),
     },
     (input) => sign(null, input, key.privateKey),
   );
   // An assertion cut short by its credential cannot be made longer: signing again would only cost.
   const isCutShort = expiresSeconds === credentialEndsSeconds;
   const signAgainAtMs = expiresSeconds * 1_000 - (isCutShort ? 0 : SIGN_AGAIN_BEFORE_MS);
-  return { principal, token, signedAtMs: nowMs, signAgainAtMs };
+  return { upstream, claimSet: claimSetOf(claims), token, signedAtMs: nowMs, signAgainAtMs };
 }
 
 /** Claims of the caller. What is not known is left out; an anonymous caller has none. */
-function describe(principal: Principal): Record<string, string | number> {
+function describe(
+  principal: Principal,
+  claims: readonly ProfileClaim[],
+): Record<string, string | number | boolean> {
   if (principal.kind === "anonymous") return {};
   const { issuer, subject, client, scopes, acr, authTimeSeconds, sessionId } = principal;
   return {
@@ -120,6 +156,7 @@ function describe(principal: Principal): Record<string, string | number> {
     ...(acr === "" ? {} : { acr }),
     ...(authTimeSeconds === 0 ? {} : { auth_time: authTimeSeconds }),
     ...(sessionId === "" ? {} : { sid: sessionId }),
+    ...pickProfile(principal.profile, claims),
   };
 }
 
@@ -137,3 +174,6 @@ const SIGN_AGAIN_BEFORE_MS = 15_000;
 const MAX_REMEMBERED = 20_000;
 const MAX_REMEMBERED_BYTES = 32 * 1_048_576;
 const ENTRY_OVERHEAD_BYTES = 256;
+const SIGNED_OVERHEAD_BYTES = 128;
+/** Upstreams and sets of claims that one caller uses within a minute. One more is signed anew each time it is used. */
+const MAX_AUDIENCES = 16;

@@ -7,12 +7,15 @@ import { manualClock, systemRandom } from "@tidegate/clock";
 import { jsonServer } from "../test/json-server.ts";
 import { makeKey, makeToken } from "../test/tokens.ts";
 import { loadAssertionKeys, rotateAssertionKeys } from "./assertion-keys.ts";
-import { createAssertionSigner } from "./assertion-signer.ts";
+import { createAssertionSigner, type AssertionAudience } from "./assertion-signer.ts";
 import { AssertionRefused, createAssertionVerifier } from "./assertion-verifier.ts";
 import { ANONYMOUS, type Principal } from "./principal.ts";
+import { PROFILE_CLAIMS, type Profile, type ProfileClaim } from "./profile.ts";
 
 const START_MS = 1_800_000_000_000;
 const ISSUER = "http://localhost:8080";
+const TASKS: AssertionAudience = { upstream: "tasks", claims: [] };
+const BANK: AssertionAudience = { upstream: "bank", claims: [] };
 const JWKS_PATH = "/.tidegate/jwks.json";
 
 const ada: Principal = Object.freeze({
@@ -115,6 +118,13 @@ describe("assertion verifier", () => {
       "subject of nobody": signed(header, { ...claims, src: undefined }),
       "empty subject": signed(header, { ...claims, sub: "" }),
       "subject is no text": signed(header, { ...claims, sub: { $ne: "" } }),
+      "name is no text": signed(header, { ...claims, name: ["ada"] }),
+      "name is empty": signed(header, { ...claims, name: "" }),
+      "name with a line end": signed(header, { ...claims, name: "ada\nadmin" }),
+      "name without end": signed(header, { ...claims, name: "a".repeat(256) }),
+      "email is no text": signed(header, { ...claims, email: { $ne: "" } }),
+      "verified as text": signed(header, { ...claims, email: "a@b", email_verified: "true" }),
+      "verified as a number": signed(header, { ...claims, email: "a@b", email_verified: 1 }),
       "claims are a list": signed(header, [claims]),
       padding: `${signed(header, claims)}==`,
       "white space": ` ${signed(header, claims)}`,
@@ -127,7 +137,7 @@ describe("assertion verifier", () => {
 
   test("verify() says unavailable, not invalid, while the keys cannot be had", async () => {
     await using t = await setUp();
-    const token = t.signer.assertion(ada, "f", "tasks");
+    const token = t.signer.assertion(ada, "f", TASKS);
     t.server.documents.delete(JWKS_PATH);
     await assert.rejects(t.verify(token), refusedAs("unavailable"));
     assert.equal(t.verifier.isReady, false);
@@ -141,7 +151,7 @@ describe("assertion verifier", () => {
 
   test("verify() finds a gateway within seconds that comes long after its services", async () => {
     await using t = await setUp();
-    const token = t.signer.assertion(ada, "f", "tasks");
+    const token = t.signer.assertion(ada, "f", TASKS);
     t.server.documents.delete(JWKS_PATH);
     for (let attempt = 0; attempt < 10; attempt++) {
       // Waits for the attempt that the background began, where there is one.
@@ -151,13 +161,13 @@ describe("assertion verifier", () => {
     await assert.rejects(t.verify(token), refusedAs("unavailable"));
     t.server.documents.set(JWKS_PATH, t.keys.jwks);
     t.clock.advance(2_200);
-    assert.equal((await t.verify(t.signer.assertion(ada, "g", "tasks"))).subject, "ada");
+    assert.equal((await t.verify(t.signer.assertion(ada, "g", TASKS))).subject, "ada");
   });
 
   test("verify() asks for keys once for a thousand first callers, and never again for a known token", async () => {
     await using t = await setUp();
     const tokens = Array.from({ length: 1_000 }, (_, i) =>
-      t.signer.assertion({ ...ada, subject: `user-${i}` }, `f${i}`, "tasks"),
+      t.signer.assertion({ ...ada, subject: `user-${i}` }, `f${i}`, TASKS),
     );
     const identities = await Promise.all(tokens.map(t.verify));
     assert.deepEqual(
@@ -170,14 +180,14 @@ describe("assertion verifier", () => {
 
   test("verify() stops accepting a remembered assertion when it expires or its key is withdrawn", async () => {
     await using t = await setUp();
-    const token = t.signer.assertion(ada, "f", "tasks");
+    const token = t.signer.assertion(ada, "f", TASKS);
     await t.verify(token);
     t.clock.advance(64_000);
     await t.verify(token); // within the tolerance of 5 s
     t.clock.advance(1_000);
     await assert.rejects(t.verify(token), refusedAs("invalid"));
 
-    const second = t.signer.assertion(ada, "f", "tasks");
+    const second = t.signer.assertion(ada, "f", TASKS);
     await t.verify(second);
     t.server.documents.set(JWKS_PATH, { keys: [makeKey("EdDSA", "other").jwk] });
     await assert.rejects(t.verify(withKeyId(second, "made-up")), refusedAs("invalid"));
@@ -188,7 +198,7 @@ describe("assertion verifier", () => {
     await using t = await setUp();
     t.server.documents.set(JWKS_PATH, () => {}); // never answers
     const caller = new AbortController();
-    const waiting = t.verifier.verify(t.signer.assertion(ada, "f", "tasks"), caller.signal);
+    const waiting = t.verifier.verify(t.signer.assertion(ada, "f", TASKS), caller.signal);
     caller.abort(new Error("client left"));
     await assert.rejects(waiting, /client left/);
   });
@@ -205,7 +215,7 @@ function withKeyId(token: string, kid: string): string {
 describe("assertion signer", () => {
   test("assertion() carries the caller's claims, and none for an anonymous one", async () => {
     await using t = await setUp();
-    const token = t.signer.assertion(ada, "f", "tasks");
+    const token = t.signer.assertion(ada, "f", TASKS);
     const { jti, ...claims } = claimsOf(token);
     assert.match(String(jti), /^[\w-]{22}$/);
     assert.deepEqual(claims, {
@@ -229,10 +239,11 @@ describe("assertion signer", () => {
       acr: ada.acr,
       authTimeSeconds: ada.authTimeSeconds,
       sessionId: "session-1",
+      profile: {},
       expiresAtMs: START_MS + 60_000,
     });
 
-    const anonymous = t.signer.assertion(ANONYMOUS, "", "tasks");
+    const anonymous = t.signer.assertion(ANONYMOUS, "", TASKS);
     assert.deepEqual(Object.keys(claimsOf(anonymous)), ["iss", "aud", "iat", "exp", "jti"]);
     const { subject, source, scopes } = await t.verify(anonymous);
     assert.deepEqual({ subject, source, scopes }, { subject: "", source: "", scopes: new Set() });
@@ -241,37 +252,83 @@ describe("assertion signer", () => {
   test("assertion() never outlives the credential, and does not sign again for nothing near its end", async () => {
     await using t = await setUp();
     const ending = { ...ada, expiresAtMs: START_MS + 10_000 };
-    const token = t.signer.assertion(ending, "f", "tasks");
+    const token = t.signer.assertion(ending, "f", TASKS);
     assert.equal(claimsOf(token)["exp"], START_MS / 1_000 + 10);
     t.clock.advance(9_000);
-    assert.equal(t.signer.assertion(ending, "f", "tasks"), token);
+    assert.equal(t.signer.assertion(ending, "f", TASKS), token);
   });
 
   test("assertion() is remembered per credential and upstream, and signed anew before it ends", async () => {
     await using t = await setUp();
-    const token = t.signer.assertion(ada, "f", "tasks");
-    assert.equal(t.signer.assertion(ada, "f", "tasks"), token);
-    assert.equal(claimsOf(t.signer.assertion(ada, "f", "bank"))["aud"], "bank");
-    assert.notEqual(t.signer.assertion(ada, "g", "tasks"), token);
+    const token = t.signer.assertion(ada, "f", TASKS);
+    assert.equal(t.signer.assertion(ada, "f", TASKS), token);
+    assert.equal(claimsOf(t.signer.assertion(ada, "f", BANK))["aud"], "bank");
+    assert.notEqual(t.signer.assertion(ada, "g", TASKS), token);
 
     t.clock.advance(44_999);
-    assert.equal(t.signer.assertion(ada, "f", "tasks"), token);
+    assert.equal(t.signer.assertion(ada, "f", TASKS), token);
     t.clock.advance(1);
-    assert.notEqual(t.signer.assertion(ada, "f", "tasks"), token);
+    assert.notEqual(t.signer.assertion(ada, "f", TASKS), token);
   });
 
   test("assertion() follows a replaced principal at once, though the credential is the same", async () => {
     await using t = await setUp();
-    t.signer.assertion(ada, "f", "tasks");
+    t.signer.assertion(ada, "f", TASKS);
     const narrowed = { ...ada, scopes: new Set(["tasks:read"]) };
-    assert.equal(claimsOf(t.signer.assertion(narrowed, "f", "tasks"))["scope"], "tasks:read");
+    assert.equal(claimsOf(t.signer.assertion(narrowed, "f", TASKS))["scope"], "tasks:read");
+  });
+
+  test("assertion() says of a person what was asked for and is known, and to nobody else", async () => {
+    await using t = await setUp();
+    const profile: Profile = Object.freeze({ name: "Ada", email: "ada@example.org" });
+    const known = Object.freeze({ ...ada, profile });
+    const asks = (...claims: ProfileClaim[]): AssertionAudience => ({ upstream: "tasks", claims });
+    const profileIn = (token: string) => {
+      const { name, preferred_username, email, email_verified } = claimsOf(token);
+      return { name, preferred_username, email, email_verified };
+    };
+    const none = {
+      name: undefined,
+      preferred_username: undefined,
+      email: undefined,
+      email_verified: undefined,
+    };
+    const full = t.signer.assertion(known, "f", asks(...PROFILE_CLAIMS));
+    assert.deepEqual(profileIn(full), { ...none, ...profile });
+    // The same credential on routes that ask for less, asked before and after.
+    const bare = t.signer.assertion(known, "f", TASKS);
+    assert.deepEqual(profileIn(bare), none);
+    const named = t.signer.assertion(known, "f", asks("name"));
+    assert.deepEqual(profileIn(named), { ...none, name: "Ada" });
+    assert.equal(t.signer.assertion(known, "f", asks(...PROFILE_CLAIMS)), full);
+    assert.equal(t.signer.assertion(known, "f", asks(...PROFILE_CLAIMS.toReversed())), full);
+    assert.equal(t.signer.assertion(known, "f", TASKS), bare);
+    assert.equal(t.signer.assertion(known, "f", asks("name")), named);
+    assert.deepEqual(profileIn(t.signer.assertion(ada, "g", asks("name"))), none);
+    assert.deepEqual(profileIn(t.signer.assertion(ANONYMOUS, "", asks("name"))), none);
+
+    const identity = await t.verify(full);
+    assert.deepEqual(identity.profile, profile);
+    assert.ok(Object.isFrozen(identity.profile));
+  });
+
+  test("assertion() remembers the latest audiences of a caller, and signs the others anew", async () => {
+    await using t = await setUp();
+    const audiences = Array.from({ length: 17 }, (_, i) => ({ upstream: `u${i}`, claims: [] }));
+    const tokens = audiences.map((audience) => t.signer.assertion(ada, "f", audience));
+    for (const [i, token] of tokens.entries()) {
+      if (i > 0)
+        assert.equal(t.signer.assertion(ada, "f", audiences[i] as AssertionAudience), token);
+      assert.equal(claimsOf(token)["aud"], `u${i}`);
+    }
+    assert.notEqual(t.signer.assertion(ada, "f", { upstream: "u0", claims: [] }), tokens[0]);
   });
 
   test("assertion() is signed anew after the clock was set back", async () => {
     await using t = await setUp();
-    const token = t.signer.assertion(ada, "f", "tasks");
+    const token = t.signer.assertion(ada, "f", TASKS);
     t.clock.stepWall(-3_600_000);
-    assert.notEqual(t.signer.assertion(ada, "f", "tasks"), token);
+    assert.notEqual(t.signer.assertion(ada, "f", TASKS), token);
   });
 });
 

@@ -1,4 +1,11 @@
-export { ANONYMOUS, type Principal } from "./principal.ts";
+export { ANONYMOUS, frozenPrincipal, type Principal } from "./principal.ts";
+export {
+  mergeProfiles,
+  PROFILE_CLAIMS,
+  readProfile,
+  type Profile,
+  type ProfileClaim,
+} from "./profile.ts";
 
 // The forwarded assertion: made by the gateway, read by services.
 export type { AssertedIdentity } from "./assertion-claims.ts";
@@ -10,6 +17,7 @@ export {
 } from "./assertion-verifier.ts";
 export {
   createAssertionSigner,
+  type AssertionAudience,
   type AssertionSigner,
   type AssertionSignerOptions,
 } from "./assertion-signer.ts";

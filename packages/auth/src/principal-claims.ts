@@ -1,6 +1,7 @@
 import { isJsonObject, type JsonObject } from "./json-object.ts";
 import { readNumericDate } from "./numeric-date.ts";
 import type { Principal } from "./principal.ts";
+import { readProfile } from "./profile.ts";
 import type { InvalidWhy } from "./verification.ts";
 
 /** How one provider says what it says. */
@@ -75,6 +76,7 @@ export function readPrincipal(
     return "claims";
   }
   const { authTimeClaim = "auth_time" } = rules;
+  const profile = readProfile(claims);
   return Object.freeze({
     // RFC 9068 §2.2: with client credentials, where nobody signed in, `sub` names the client.
     kind: subject === client ? "client" : "person",
@@ -89,6 +91,7 @@ export function readPrincipal(
     tokenId,
     keyThumbprint,
     expiresAtMs: expiresSeconds * 1_000,
+    ...(profile === undefined ? {} : { profile }),
   });
 }
 

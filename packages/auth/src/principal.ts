@@ -1,3 +1,5 @@
+import type { Profile } from "./profile.ts";
+
 /** Who is calling. Frozen; replaced whole at refresh, never changed in place. Anonymous is a principal too. */
 export interface Principal {
   readonly kind: "anonymous" | "person" | "client" | "key";
@@ -28,6 +30,16 @@ export interface Principal {
   readonly keyThumbprint: string;
   /** When the credential ends, milliseconds since the epoch; `Infinity` when it does not. */
   readonly expiresAtMs: number;
+  /** What else their credential says of the person; absent when it says nothing. Frozen. Decides nothing here. */
+  readonly profile?: Profile;
+}
+
+/** Freezes a principal that crossed threads: the copy is made by structured cloning, which thaws it. */
+export function frozenPrincipal(copy: Principal): Principal {
+  const { profile } = copy;
+  return Object.freeze(
+    profile === undefined ? { ...copy } : { ...copy, profile: Object.freeze({ ...profile }) },
+  );
 }
 
 /** A caller without a credential. */

@@ -12,6 +12,7 @@ import { readNumericDate } from "./numeric-date.ts";
 import type { PasswordVerifier } from "./password-verifier.ts";
 import { readPrincipal, type ClaimNames } from "./principal-claims.ts";
 import type { Principal } from "./principal.ts";
+import { readProfile } from "./profile.ts";
 import { assertTrustworthy, fetchJson, HttpStatusError, type Fetch } from "./remote-json.ts";
 import { untilAborted } from "./until-aborted.ts";
 import { BASIC_ACR } from "./users-file.ts";
@@ -176,7 +177,7 @@ function readAnswer(
   if (nowMs >= expiresSeconds * 1_000) return "expired";
   const principal = readPrincipal(
     // Whoever asked is no client of the person's; what else the answer says does not hold for passwords.
-    { sub, scope: answer["scope"], client_id: "basic" },
+    { ...readProfile(answer), sub, scope: answer["scope"], client_id: "basic" },
     {
       type: "",
       rules: { ...rules, scopeClaim: "scope", clientClaim: "client_id" },

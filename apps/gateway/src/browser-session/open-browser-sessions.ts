@@ -52,6 +52,7 @@ export function openBrowserSessions({
     keeper,
     keys,
     levels: levelsOf(config),
+    profileClaims: new Set(config.routes.flatMap(({ claims }) => claims)),
     sessionSeconds: limits.absoluteTimeoutSeconds,
     log,
     clock,

@@ -141,6 +141,20 @@ export class ProviderClient {
     );
   }
 
+  /**
+   * What the provider says of the person whose access token this is (OpenID Connect Core §5.3); undefined where it offers
+   * no such endpoint. Whether `sub` in it is who was expected is left to the caller.
+   */
+  userInfo(
+    accessToken: string,
+  ): Promise<ProviderAnswer<Readonly<Record<string, unknown>> | undefined>> {
+    return this.#ask(async (config) =>
+      config.serverMetadata().userinfo_endpoint === undefined
+        ? undefined
+        : await client.fetchUserInfo(config, accessToken, client.skipSubjectCheck),
+    );
+  }
+
   refresh(refreshToken: string): Promise<ProviderAnswer<GrantedTokens>> {
     return this.#ask(async (config) =>
       toGranted(

@@ -1,8 +1,11 @@
 import {
+  mergeProfiles,
   parseToken,
   tokenFingerprint,
+  readProfile,
   type AccessTokenVerifier,
   type Principal,
+  type Profile,
 } from "@tidegate/auth";
 import type { Clock } from "@tidegate/clock";
 import type { ProviderConfig } from "../config/schema.ts";
@@ -20,6 +23,7 @@ export interface SessionClaims {
   readonly providerSession: string;
   readonly tokenId: string;
   readonly name: string;
+  readonly profile: Profile | undefined;
   /** Wall milliseconds. */
   readonly grantedUntilMs: number;
 }
@@ -67,6 +71,8 @@ export async function readSessionClaims(
   const scopes = access.isForeign
     ? []
     : (principal?.scopes ?? toScopes(tokens.scope, config.browser?.scopes ?? []));
+  // The access token may say it too, of the same person; the ID token is what was asked for at sign-in.
+  const profile = mergeProfiles(readProfile(claims), principal?.profile);
   return {
     claims: {
       subject: named,
@@ -78,8 +84,8 @@ export async function readSessionClaims(
       issuedAtSeconds: principal?.issuedAtSeconds ?? Math.floor(nowMs / 1_000),
       providerSession: text(claims["sid"]) ?? principal?.sessionId ?? "",
       tokenId: principal?.tokenId ?? "",
-      name:
-        text(claims["name"]) ?? text(claims["preferred_username"]) ?? text(claims["email"]) ?? "",
+      name: nameIn(profile),
+      profile,
       grantedUntilMs: Math.min(
         nowMs + Math.min(lifetimeMs, config.maxTokenLifetimeSeconds * 1_000),
         principal?.expiresAtMs ?? Number.POSITIVE_INFINITY,
@@ -87,6 +93,10 @@ export async function readSessionClaims(
     },
   };
 }
+
+/** What people are called on a page; empty when nobody knows. */
+export const nameIn = (profile: Profile | undefined): string =>
+  profile?.name ?? profile?.preferred_username ?? profile?.email ?? "";
 
 /** What a provider calls the levels that a route wants: the same, unless `acrMap` translates. */
 export function toProviderLevels(

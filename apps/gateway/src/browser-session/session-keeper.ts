@@ -140,6 +140,7 @@ export class SessionKeeper implements Disposable {
         refreshToken: tokens.refreshToken,
         idToken: tokens.idToken,
         name: claims.name,
+        profile: claims.profile,
       },
     };
     const isSame = old?.issuer === record.issuer && old.subject === record.subject;
@@ -234,6 +235,7 @@ export class SessionKeeper implements Disposable {
         sessionId: record.providerSession,
         tokenId: record.tokenId,
         expiresAtMs: Math.min(record.grantedUntilMs, record.endsMs),
+        ...(record.secrets.profile === undefined ? {} : { profile: record.secrets.profile }),
       },
       provider: record.provider,
       generation: record.generation,

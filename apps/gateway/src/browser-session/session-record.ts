@@ -1,3 +1,5 @@
+import type { Profile } from "@tidegate/auth";
+
 /** A browser session as it is kept. Times are wall milliseconds since the epoch, unless the name says otherwise. */
 export interface SessionRecord {
   /** SHA-256 of the cookie's value, base64url: whoever reads the database cannot be anybody. */
@@ -36,4 +38,6 @@ export interface SessionSecrets {
   readonly idToken: string | undefined;
   /** What people are called on a page. */
   readonly name: string;
+  /** For services whose routes ask for it; undefined when the provider said nothing. */
+  readonly profile?: Profile | undefined;
 }

@@ -1,3 +1,4 @@
+import { mergeProfiles } from "@tidegate/auth";
 import type { Clock, Random } from "@tidegate/clock";
 import { sessionNotRenewed } from "../record/events.ts";
 import type { Log } from "../record/logger.ts";
@@ -113,7 +114,11 @@ export class SessionRefresher {
           random: this.#random,
         }),
         generation: latest.generation + 1,
-        secrets,
+        // Whoever changed their name is called so from now on; what only the sign-in said stays.
+        secrets: {
+          ...secrets,
+          profile: mergeProfiles(read.claims.profile, latest.secrets.profile),
+        },
       });
       return;
     }

@@ -1,3 +1,4 @@
+import type { ProfileClaim } from "@tidegate/auth";
 import type { Clock, Random } from "@tidegate/clock";
 import { OWN_PREFIX } from "../accept/own-endpoints.ts";
 import type { ProblemAnswer } from "../forward/problem.ts";
@@ -18,11 +19,17 @@ import { SESSION_COOKIE } from "../identify/presented-credential.ts";
 import type { GrantedTokens, ProviderAnswer } from "./provider-client.ts";
 import { toReturnPath } from "./return-to.ts";
 import type { SealingKeys } from "./sealing-keys.ts";
-import { readSessionClaims, toProviderLevels, type SessionClaims } from "./session-claims.ts";
+import {
+  nameIn,
+  readSessionClaims,
+  toProviderLevels,
+  type SessionClaims,
+} from "./session-claims.ts";
 import type { BrowserProvider } from "./browser-provider.ts";
 import type { SessionKeeper } from "./session-keeper.ts";
 import type { SessionRecord } from "./session-record.ts";
 import { SignInPace } from "./sign-in-pace.ts";
+import { completeProfile } from "./sign-in-profile.ts";
 import { signInPage, signInPath, type SignInPage } from "./sign-in-pages.ts";
 
 /** What a browser brought. */
@@ -49,6 +56,7 @@ export class SignInDesk {
   readonly #keeper: SessionKeeper;
   readonly #keys: SealingKeys;
   readonly #levels: ReadonlySet<string>;
+  readonly #profileClaims: ReadonlySet<ProfileClaim>;
   readonly #sessionSeconds: number;
   readonly #log: Log;
   readonly #clock: Clock;
@@ -66,6 +74,8 @@ export class SignInDesk {
     readonly keys: SealingKeys;
     /** Levels that some route asks for: no other can be asked for by a link. */
     readonly levels: ReadonlySet<string>;
+    /** What of a person some route tells its upstream. */
+    readonly profileClaims: ReadonlySet<ProfileClaim>;
     readonly sessionSeconds: number;
     readonly log: Log;
     readonly clock: Clock;
@@ -75,6 +85,7 @@ export class SignInDesk {
     this.#keeper = options.keeper;
     this.#keys = options.keys;
     this.#levels = options.levels;
+    this.#profileClaims = options.profileClaims;
     this.#sessionSeconds = options.sessionSeconds;
     this.#log = options.log;
     this.#clock = options.clock;
@@ -235,7 +246,22 @@ export class SignInDesk {
       await this.#drop(provider, tokens);
       return this.#fail(unfit, { ...means, why: "" });
     }
-    const { secret } = await this.#keeper.begin(provider, tokens, { claims, old });
+    const completed = await completeProfile(tokens, {
+      subject: claims.subject,
+      known: claims.profile,
+      wanted: this.#profileClaims,
+      provider,
+      log: this.#log,
+    });
+    if ("why" in completed) {
+      await this.#drop(provider, tokens);
+      return this.#fail("not-as-asked", { ...means, why: completed.why });
+    }
+    const { profile } = completed;
+    const { secret } = await this.#keeper.begin(provider, tokens, {
+      claims: { ...claims, profile, name: nameIn(profile) },
+      old,
+    });
     const cookie = writeCookie(SESSION_COOKIE, secret, this.#sessionSeconds);
     return seeOther(`${call.publicUrl}${flow.returnTo}`, [...fields, "Set-Cookie", cookie]);
   }

@@ -1,4 +1,4 @@
-import type { Principal } from "@tidegate/auth";
+import { frozenPrincipal, type Principal } from "@tidegate/auth";
 import type { Clock } from "@tidegate/clock";
 import type { Identity } from "../identify/identifier.ts";
 import type { Session } from "../judge/call.ts";
@@ -121,7 +121,7 @@ export class WorkerSessions {
   #remember(id: string, view: Extract<SessionView, { outcome: "open" }>): RememberedSession {
     let ref = this.#refs.get(id);
     if (ref === undefined) this.#refs.set(id, (ref = { id, beganMs: view.beganMs }));
-    const principal: Principal = Object.freeze({
+    const principal = frozenPrincipal({
       ...view.principal,
       scopes: new Set(view.principal.scopes),
     });

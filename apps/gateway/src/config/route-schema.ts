@@ -1,3 +1,4 @@
+import { PROFILE_CLAIMS } from "@tidegate/auth";
 import { z } from "zod";
 import { parsePathPattern } from "../route/path-pattern.ts";
 import { hostName } from "./address.ts";
@@ -215,6 +216,12 @@ export const routeSchema = z.strictObject({
     .boolean()
     .default(false)
     .describe("Whether the upstream sees the caller's own Authorization field."),
+  claims: z
+    .array(z.enum(PROFILE_CLAIMS))
+    .default([])
+    .describe(
+      "What of the person the upstream is told in the assertion, where the provider says it: from access tokens, answers about tokens and passwords, and at sign-in in the browser. For showing; who somebody is says `sub` with `src` alone.",
+    ),
   highValue: z
     .boolean()
     .default(false)

@@ -201,6 +201,14 @@ export function signInFailed(
   log.event("info", "sign-in.failed", fields);
 }
 
+/** What a person is called could not be asked; they are signed in all the same. */
+export function profileNotRead(
+  log: Log,
+  fields: { readonly provider: string; readonly why: string },
+): void {
+  log.event("warn", "profile.not-read", fields);
+}
+
 /** A provider does not answer about passwords; callers whose password is not remembered get 503 until it does. */
 export function passwordCheckFailed(
   log: Log,

@@ -20,6 +20,7 @@ export function routeFixture(id = "GET /bank/accounts/**", classes?: readonly st
     id,
     index: 0,
     config,
+    audience: { upstream: "service", claims: [] },
     upstream: "bank",
     upstreamConfig: upstreamSchema.parse({ targets: ["http://127.0.0.1:4103"] }),
     policies: none,

@@ -183,6 +183,7 @@ function compileRoute({
     config: route,
     upstream: route.to,
     upstreamConfig: config.upstreams[route.to] as UpstreamConfig,
+    audience: Object.freeze({ upstream: route.to, claims: route.claims }),
     policies: {
       address,
       identity: [],

@@ -1,3 +1,4 @@
+import type { AssertionAudience } from "@tidegate/auth";
 import type { Challenges } from "../identify/challenges.ts";
 import type { RouteConfig, UpstreamConfig, WebSocketConfig } from "../config/schema.ts";
 import type { LimitPolicy } from "../judge/limit-policy.ts";
@@ -10,9 +11,11 @@ export interface Route {
   /** Position in the table; stable while the configuration is. */
   readonly index: number;
   readonly config: RouteConfig;
-  /** The upstream's name, which is also the audience of the assertion. */
+  /** The upstream's name. */
   readonly upstream: string;
   readonly upstreamConfig: UpstreamConfig;
+  /** Whom assertions about its callers are for, and what of a person they say. */
+  readonly audience: AssertionAudience;
   /** Policies of requests and handshakes, by stage. */
   readonly policies: Readonly<Record<Stage, readonly Policy[]>>;
   /** What its 401 answers ask for. */

@@ -1,4 +1,4 @@
-import type { Principal } from "@tidegate/auth";
+import { frozenPrincipal } from "@tidegate/auth";
 import { refuse, refuseCredential } from "../identify/ask-verifiers.ts";
 import type { CredentialKind } from "../identify/credential-kind.ts";
 import { REASON } from "../judge/reason.ts";
@@ -25,9 +25,7 @@ export function ticketCredentials(
           const holder = answer as TicketHolder | undefined;
           if (holder === undefined) return refuseCredential("ticket", { refusal, log });
           const { identity, connectionId } = holder;
-          // A copy that crossed threads is no longer frozen.
-          const principal: Principal = Object.freeze({ ...identity.principal });
-          return { ...identity, principal, connectionId };
+          return { ...identity, principal: frozenPrincipal(identity.principal), connectionId };
         },
         // The main thread does not answer; the ticket may be good, and is still there.
         () => refuse(refusal, REASON.identity_unavailable),

@@ -1,4 +1,4 @@
-import type { PasswordVerifier, Principal, Verification } from "@tidegate/auth";
+import { frozenPrincipal, type PasswordVerifier, type Verification } from "@tidegate/auth";
 import type { Clock, Random } from "@tidegate/clock";
 import { createHmac } from "node:crypto";
 import type { BusHandler } from "./bus.ts";
@@ -112,9 +112,7 @@ interface Remembered {
   readonly untilMs: number;
 }
 
-// A copy that crossed threads is no longer frozen.
 function frozen(verification: Verification): Verification {
   if (verification.outcome !== "accepted") return verification;
-  const principal: Principal = Object.freeze({ ...verification.principal });
-  return { ...verification, principal };
+  return { ...verification, principal: frozenPrincipal(verification.principal) };
 }
