@@ -77,6 +77,38 @@ describe("two gateways on one Redis", () => {
     assert.ok(Number(refused.field("retry-after")) > 50);
   });
 
+  test("slots in flight are counted over both, and come free for either when an answer ends", async () => {
+    await using redis = await startRedis();
+    const { promise: release, resolve: answerNow } = Promise.withResolvers<void>();
+    await using upstream = await startUpstream({
+      async onRequest(request, response) {
+        if (request.target === "/slow") await release;
+        response.end("done");
+      },
+    });
+    const limit = { kind: "concurrency", limit: 2, per: "address", store: "shared" };
+    const options = {
+      targets: [upstream.url],
+      limitStore: storeAt(redis),
+      limits: [limit] as Limits,
+    };
+    await using one = await startGateway(options);
+    await using other = await startGateway(options);
+    const slow = [one.ask(get("/slow")), other.ask(get("/slow"))];
+    await upstream.requestAt(1);
+    for (const gateway of [one, other]) {
+      const refused = await gateway.ask(get("/"));
+      assert.equal(refused.status, 429);
+      assert.match(refused.field("ratelimit-policy") ?? "", /qu="concurrent-requests"/);
+    }
+    answerNow();
+    for (const answer of slow) assert.equal((await answer).status, 200);
+    for (const gateway of [one, other])
+      await waitFor(async () => (await gateway.ask(get("/"))).status === 200, {
+        what: "a slot to come free",
+      });
+  });
+
   test("without their store they do what each limit says, and say so", async () => {
     await using redis = await startRedis();
     await using upstream = await startUpstream();

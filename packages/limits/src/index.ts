@@ -1,5 +1,6 @@
 export {
   DEFAULT_MAX_KEYS,
+  MOST_SHARED_SLOTS,
   problemsOf,
   type BucketDefinition,
   type CalendarPeriod,

@@ -94,6 +94,9 @@ export const EXACT_BY_DEFAULT_UP_TO = 16;
 
 export const DEFAULT_EXPIRE_SECONDS = 60;
 
+/** Slots of a `concurrency` limit that nodes share: each holder is an entry that every call of its caller reads in the store. */
+export const MOST_SHARED_SLOTS = 1_000;
+
 const LARGEST_EXACT_LIMIT = 4_096;
 const LARGEST_CAPACITY = 2 ** 31 - 1;
 /** What is in flight is counted in 24 bits. */

@@ -30,6 +30,8 @@ function findings(config: Json, ...limits: Json[]): string[] {
 
 test("a shared limit needs a store, and a store a shared limit", () => {
   assert.deepEqual(findings({ limitStore }, limit({})), []);
+  const slots = limit({ kind: "concurrency", seconds: undefined, whenStoreLost: "open" });
+  assert.deepEqual(findings({ limitStore }, JSON.parse(JSON.stringify(slots))), []);
   assert.match(findings({}, limit({}))[0] ?? "", /^routes\[0\]\.limits\[0\]\.store: .*limitStore/);
   assert.match(
     findings({ limitStore }, limit({ store: "local" }))[0] ?? "",
@@ -46,6 +48,11 @@ test("what only one gateway can count is not shared", () => {
       { kind: "quota", seconds: undefined, period: "day", whenStoreLost: "share" },
       /\.whenStoreLost: .*quota/,
     ],
+    [
+      { kind: "concurrency", seconds: undefined, whenStoreLost: "local" },
+      /\.whenStoreLost: .*concurrency/,
+    ],
+    [{ kind: "concurrency", seconds: undefined, limit: 1_001 }, /\.limit: .*1000/],
   ];
   for (const [more, reason] of cases) {
     const found = findings({ limitStore }, JSON.parse(JSON.stringify(limit(more))));

@@ -1,3 +1,4 @@
+import { MOST_SHARED_SLOTS } from "@tidegate/limits";
 import type { ConfigPath } from "./config-error.ts";
 import type { Draft } from "./draft.ts";
 import type { Findings } from "./findings.ts";
@@ -26,7 +27,7 @@ export function checkSharedLimits(config: Draft<GatewayConfig>, findings: Findin
 }
 
 function checkOne(
-  limit: Draft<Exclude<LimitConfig, { kind: "concurrency" }> | SocketLimitConfig>,
+  limit: Draft<LimitConfig | SocketLimitConfig>,
   path: ConfigPath,
   findings: Findings,
 ): void {
@@ -34,7 +35,7 @@ function checkOne(
     const reason = 'is "connection", but a connection is one gateway\'s own; nothing is to share';
     findings.mistake([...path, "per"], reason, ["user", "address", "route"]);
   }
-  if (limit.cost === "byte") {
+  if ("cost" in limit && limit.cost === "byte") {
     // A body's chunks are charged as they pass, at once; a socket holds a frame until the store has answered.
     if (!("exceed" in limit)) {
       const reason =
@@ -48,8 +49,12 @@ function checkOne(
     findings.mistake([...path, "shadow"], reason, ["false"]);
   }
   const divides = limit.whenStoreLost === "share" || limit.whenStoreLost === "local";
-  if (limit.kind !== "quota" || !divides) return;
-  const reason = `is "${limit.whenStoreLost}", but a quota is not divided among gateways`;
+  if (limit.kind === "concurrency" && (limit.limit ?? 0) > MOST_SHARED_SLOTS) {
+    const reason = `is ${limit.limit}, but at most ${MOST_SHARED_SLOTS} open at once can be shared: the store looks at each of them for every call`;
+    findings.mistake([...path, "limit"], reason, [String(MOST_SHARED_SLOTS)]);
+  }
+  if ((limit.kind !== "quota" && limit.kind !== "concurrency") || !divides) return;
+  const reason = `is "${limit.whenStoreLost}", but a ${limit.kind} limit is not divided among gateways`;
   findings.mistake([...path, "whenStoreLost"], reason, ["deny", "open"]);
 }
 

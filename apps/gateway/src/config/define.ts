@@ -99,7 +99,8 @@ export function quota(options: QuotaOptions): QuotaOptions & { readonly kind: "q
   return { kind: "quota", ...options };
 }
 
-type ConcurrencyOptions = Omit<LimitOptions<never>, "cost"> & { readonly limit: number };
+type ConcurrencyOptions = Omit<LimitOptions<never>, "cost"> &
+  StoreOptions & { readonly limit: number };
 
 /** In flight: at most `limit` requests and sockets of one caller are open at once. */
 export function concurrency(

@@ -141,7 +141,7 @@ export const limitSchema = z
     z.strictObject({ ...bucketFields, ...requestFields, ...storeFields }),
     z.strictObject({ ...windowFields, ...requestFields, ...storeFields }),
     z.strictObject({ ...quotaFields, ...requestFields, ...storeFields }),
-    z.strictObject({ ...concurrencyFields, per: requestFields.per }),
+    z.strictObject({ ...concurrencyFields, per: requestFields.per, ...storeFields }),
   ])
   .transform((limit) => ({ ...limit, name: limitName(limit) }));
 

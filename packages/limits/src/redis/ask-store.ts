@@ -1,7 +1,7 @@
 import type { Clock } from "@tidegate/clock";
 import type { LeaseAccount } from "./lease-account.ts";
 import type { LeaseKeeper } from "./lease-keeper.ts";
-import { LEASE_TTL_MS } from "./lease-size.ts";
+import { LEASE_TTL_MS, leaseDeadlineMs } from "./lease-size.ts";
 import { STATUS, StoreLost, type LimitAsk, type LimitStore } from "./limit-store.ts";
 import type { SharedNote, SharedReservation } from "./shared-limiter.ts";
 
@@ -42,8 +42,9 @@ export async function askStore(
     const sentAtMs = clock.monotonicMs();
     if (sentAtMs >= deadlineMs) return ASKED.lost;
     const asks = group.map(({ account, cost }): LimitAsk => {
-      // A bucket's units may come back only if refill was held off meanwhile, so they are leased.
-      const isOwn = isCancelable && account.plan.kind === "bucket";
+      // A bucket's units may come back only if refill was held off meanwhile, so they are leased. A slot is held.
+      const { kind } = account.plan;
+      const isOwn = kind === "concurrency" || (isCancelable && kind === "bucket");
       const seq = isOwn ? keeper.nextSeq() : 0;
       const ttlMs = (isOwn ? refundableMs : undefined) ?? LEASE_TTL_MS;
       return keeper.toAsk(account, { seq, need: cost, want: cost, ttlMs });
@@ -66,6 +67,7 @@ export async function askStore(
       const { account, cost, positions } = group[at]!;
       const ask = asks[at]!;
       account.hear(heard, cost, sentAtMs);
+      account.hearRenewals(ask, heard, sentAtMs);
       if (heard.status === STATUS.unknown) isUnknown = true;
       if (!answer.isMet) continue;
       const note = booking.notes[booking.sharedCount++]!;
@@ -74,6 +76,10 @@ export async function askStore(
       note.positions = positions;
       note.seq = ask.seq;
       note.from = ask.seq > 0 ? "own" : heard.bookedUs > 0 ? "booked" : "gone";
+      if (account.plan.kind === "concurrency") {
+        note.from = "slot";
+        note.slot = { units: cost, deadlineMs: leaseDeadlineMs(sentAtMs, ask.ttlMs) };
+      }
       note.bookedUs = ask.periodUs?.[0] ?? heard.bookedUs;
       note.epoch = answer.epoch;
     }
@@ -109,6 +115,7 @@ export async function peekStore(
         // What it said before is older than this.
         account.denyUntilMs = 0;
         account.hear(heard, cost, sentAtMs);
+        account.hearRenewals(asks[at]!, heard, sentAtMs);
       }
     } catch (error) {
       if (!(error instanceof StoreLost)) throw error;
@@ -124,13 +131,29 @@ export async function peekStore(
 export function endNotes(
   reservation: SharedReservation,
   keeper: LeaseKeeper,
-  spent: "all" | "nothing" | { readonly used: Int32Array; readonly nowMs: number },
+  spent: "all" | "nothing" | "finished" | { readonly used: Int32Array; readonly nowMs: number },
 ): void {
+  let held = 0;
   for (let at = 0; at < reservation.sharedCount; at++) {
     const note = reservation.notes[at]!;
     const account = note.account as LeaseAccount;
+    if (note.from === "slot") {
+      if (spent !== "nothing" && spent !== "finished") {
+        // Held on, whatever becomes of the rest. The notes change places, so none is lost.
+        reservation.notes[at] = reservation.notes[held]!;
+        reservation.notes[held++] = note;
+        continue;
+      }
+      account.tellEnd(note.seq, 0);
+      account.denyUntilMs = 0;
+      note.account = undefined;
+      note.slot = undefined;
+      keeper.watch(account);
+      continue;
+    }
     note.account = undefined;
-    const used = spent === "all" ? note.units : spent === "nothing" ? 0 : usedOf(note, spent.used);
+    const used =
+      spent === "nothing" ? 0 : typeof spent === "string" ? note.units : usedOf(note, spent.used);
     const left = note.units - used;
     if (note.from === "own") account.tellEnd(note.seq, Math.min(used, note.units));
     if (left > 0) {
@@ -143,7 +166,27 @@ export function endNotes(
     if (left < 0 && typeof spent === "object") keeper.debit(account, -left, spent.nowMs);
     if (account.hasNews) keeper.watch(account);
   }
-  reservation.sharedCount = 0;
+  reservation.sharedCount = held;
+}
+
+/** Says that the holders of a reservation go on. @returns false when one of them was given up */
+export function renewSlots(
+  reservation: SharedReservation,
+  keeper: LeaseKeeper,
+  nowMs: number,
+): boolean {
+  let isHeld = true;
+  for (let at = 0; at < reservation.sharedCount; at++) {
+    const { account, from, seq, slot } = reservation.notes[at]!;
+    if (from !== "slot" || slot === undefined) continue;
+    if (nowMs >= slot.deadlineMs) {
+      isHeld = false;
+      continue;
+    }
+    (account as LeaseAccount).tellRenewal({ seq, slot });
+    keeper.watch(account as LeaseAccount);
+  }
+  return isHeld;
 }
 
 function usedOf(note: SharedNote, used: Int32Array): number {

@@ -4,7 +4,7 @@ import { DEFAULT_RESERVATION_MS } from "../create-limiter.ts";
 import { MAX_LIMITS_AT_ONCE, NO_HANDLE, OUTCOME, type LimitReport } from "../limiter.ts";
 import type { EmbeddedLimiter } from "../embedded-limiter.ts";
 import { AccountTable, DEFAULT_MAX_ACCOUNTS, FIRST_SHARED_HANDLE } from "./account-table.ts";
-import { ASKED, askStore, endNotes, peekStore } from "./ask-store.ts";
+import { ASKED, askStore, endNotes, peekStore, renewSlots } from "./ask-store.ts";
 import { CallScale, type SharedCall } from "./call-scale.ts";
 import type { LeaseAccount } from "./lease-account.ts";
 import { LeaseKeeper } from "./lease-keeper.ts";
@@ -238,12 +238,13 @@ class LeasingLimiter implements SharedLimiter {
   }
 
   finish(reservation: SharedReservation, nowMs: number): void {
-    endNotes(reservation, this.#keeper, "all");
+    endNotes(reservation, this.#keeper, "finished");
     this.#local?.finish(reservation, nowMs);
   }
 
   renew(reservation: SharedReservation, nowMs: number): boolean {
-    return this.#local?.renew(reservation, nowMs) ?? true;
+    const isHeld = renewSlots(reservation, this.#keeper, nowMs);
+    return (this.#local?.renew(reservation, nowMs) ?? true) && isHeld;
   }
 
   peek(

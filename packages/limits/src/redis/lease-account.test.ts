@@ -66,7 +66,16 @@ test("endOld() hands back a lease that nobody spends, in time; one that is being
   account.endOld(leaseDeadlineMs(0, TTL) - 1);
   assert.equal(account.left, 9, "its time is not over by then");
   account.hear(
-    { status: 1, granted: 0, free: 0, waitMs: 60_000, resetMs: 0, bookedUs: 0, others: 0 },
+    {
+      status: 1,
+      granted: 0,
+      free: 0,
+      waitMs: 60_000,
+      resetMs: 0,
+      bookedUs: 0,
+      others: 0,
+      unrenewed: [],
+    },
     20,
     100,
   );
@@ -111,6 +120,7 @@ test("a denial covers its cost and higher ones until its time, and lower ones ar
     resetMs: 90,
     bookedUs: 0,
     others: 0,
+    unrenewed: [],
   } as const;
   account.hear(answer, 3, 1_000);
   assert.deepEqual(

@@ -1,4 +1,4 @@
-import type { Booking, KeyAnswer, LeaseEnd } from "./limit-store.ts";
+import type { Booking, HolderRenewal, KeyAnswer, LeaseEnd, LimitAsk } from "./limit-store.ts";
 import { leaseDeadlineMs, REFRESH_MS } from "./lease-size.ts";
 import type { SharedPlan } from "./shared-plan.ts";
 
@@ -59,6 +59,8 @@ export class LeaseAccount {
   #leftBefore: number | undefined;
   #ends: LeaseEnd[] = [];
   #undo: Booking[] = [];
+  /** Holders to be renewed, by seq. At most as many as the limit has slots. */
+  #renewals = new Map<number, HolderRenewal>();
 
   constructor(
     plan: SharedPlan,
@@ -109,7 +111,7 @@ export class LeaseAccount {
   }
 
   get hasNews(): boolean {
-    return this.#ends.length > 0 || this.#undo.length > 0;
+    return this.#ends.length > 0 || this.#undo.length > 0 || this.#renewals.size > 0;
   }
 
   /** Takes in a granted lease, to be spent after the one in hand. */
@@ -205,7 +207,9 @@ export class LeaseAccount {
 
   /** A reservation of its own that ended. */
   tellEnd(seq: number, spent: number): void {
-    if (this.#ends.length < MOST_ENDS) this.#ends.push({ seq, spent });
+    const most = Math.max(MOST_ENDS, this.plan.kind === "concurrency" ? this.plan.capacity : 0);
+    if (this.#ends.length < most) this.#ends.push({ seq, spent });
+    this.#renewals.delete(seq);
   }
 
   /** A booking to be undone. More than the bound stay spent. */
@@ -213,12 +217,31 @@ export class LeaseAccount {
     if (this.#undo.length < MOST_ENDS) this.#undo.push(booking);
   }
 
+  /** A holder that goes on. */
+  tellRenewal(renewal: HolderRenewal): void {
+    this.#renewals.set(renewal.seq, renewal);
+  }
+
+  /** Takes in what the store said of the holders that `ask` named. */
+  hearRenewals(ask: LimitAsk, answer: KeyAnswer, sentAtMs: number): void {
+    if (ask.renew === undefined) return;
+    for (const { seq, slot } of ask.renew)
+      slot.deadlineMs = answer.unrenewed.includes(seq)
+        ? Number.NEGATIVE_INFINITY
+        : leaseDeadlineMs(sentAtMs, ask.ttlMs);
+  }
+
   /** What the next request says besides. It is said once: if it is lost, the leases expire as spent. */
-  takeNews(): { readonly ends: readonly LeaseEnd[]; readonly undo: readonly Booking[] } {
+  takeNews(): Pick<LimitAsk, "ends" | "undo" | "renew"> {
     if (!this.hasNews) return NO_NEWS;
-    const news = { ends: this.#ends, undo: this.#undo };
+    const news = {
+      ends: this.#ends,
+      undo: this.#undo,
+      ...(this.#renewals.size > 0 ? { renew: Array.from(this.#renewals.values()) } : {}),
+    };
     this.#ends = [];
     this.#undo = [];
+    this.#renewals.clear();
     return news;
   }
 

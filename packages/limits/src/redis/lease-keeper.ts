@@ -67,7 +67,9 @@ export class LeaseKeeper {
   isBetterDirect(account: LeaseAccount): boolean {
     const { plan } = account;
     return (
-      plan.kind === "quota" || this.#sizing.isBetterDirect(plan, this.#nodes, account.busyness)
+      plan.kind === "quota" ||
+      plan.kind === "concurrency" ||
+      this.#sizing.isBetterDirect(plan, this.#nodes, account.busyness)
     );
   }
 
@@ -99,10 +101,13 @@ export class LeaseKeeper {
   /** Everything about one request but who sends it. */
   toAsk(account: LeaseAccount, units: Pick<LimitAsk, "seq" | "need" | "want" | "ttlMs">): LimitAsk {
     const { plan } = account;
-    const { ends, undo } = account.takeNews();
-    const common = { plan, ...units, ends };
-    if (plan.definition.kind !== "quota")
-      return { ...common, key: account.key, undo, periodUs: undefined };
+    const { ends, undo, renew } = account.takeNews();
+    const common = { plan, ...units, ends, ...(renew === undefined ? {} : { renew }) };
+    if (plan.definition.kind !== "quota") {
+      // A holder lives as long whoever asks, and whatever for.
+      const ttlMs = plan.kind === "concurrency" ? plan.span / 1000 : units.ttlMs;
+      return { ...common, ttlMs, key: account.key, undo, periodUs: undefined };
+    }
     const { period, timeZone } = plan.definition;
     const { startMs, endMs } = periodAt(this.#store.wallMs(), period, timeZone ?? "UTC");
     return {
@@ -176,7 +181,9 @@ export class LeaseKeeper {
   async #tell(account: LeaseAccount): Promise<void> {
     try {
       const ask = this.toAsk(account, { seq: 0, need: 0, want: 0, ttlMs: LEASE_TTL_MS });
-      await this.#store.ask(account.tag, [ask], FETCH_BUDGET_MS);
+      const sentAtMs = this.#clock.monotonicMs();
+      const { keys } = await this.#store.ask(account.tag, [ask], FETCH_BUDGET_MS);
+      account.hearRenewals(ask, keys[0]!, sentAtMs);
     } catch (error) {
       // What was not heard counts as spent when it expires.
       if (!(error instanceof StoreLost)) throw error;

@@ -9,12 +9,15 @@
 --          window: c:<us>  units that are free again then     (spent and cooling)
 --          bucket: a  grains available, u  grains of one unit (64 grains flow in per microsecond)
 --          quota:  n  units handed out in this period
+--          concurrency: leases only, one for each holder
 -- ARGV     run id, id for a new epoch, "1" if an empty server may grant at once, "1" if a restarted one kept its data, node;
 --          per limit: kind, capacity, span us | grains per unit | period end us, grid us | 0 | period begin us, lease ttl us,
 --                     seq ("0": spend at once, no lease), need, want,
---                     count of ended leases, (seq, spent) each, count of undone bookings, (time us, units, epoch) each;
+--                     count of ended leases, (seq, spent) each, count of undone bookings, (time us, units, epoch) each,
+--                     count of renewed holders, (seq, units) each;
 --          and the time in microseconds, by tests only.
--- Reply    epoch id, "1" if all needs were met, then per limit: status, granted, units left, wait us, reset us, booked us, leases of others
+-- Reply    epoch id, "1" if all needs were met, then per limit: status, granted, units left, wait us, reset us, booked us, leases of others,
+--          seqs of holders that were not renewed, with spaces between
 --          status: 0 met, 1 short, 2 nothing is granted because data may have been lost
 
 local GRAINS_PER_US = 64
@@ -29,11 +32,12 @@ local function whole(x) return string.format('%.0f', x) end
 
 local asks = {}
 for k = 2, #KEYS do
-  local ask = { key = KEYS[k], kind = text(), capacity = number(), span = number(), grid = number(), ttl = number(), seq = text(), need = number(), want = number(), ends = {}, undo = {} }
+  local ask = { key = KEYS[k], kind = text(), capacity = number(), span = number(), grid = number(), ttl = number(), seq = text(), need = number(), want = number(), ends = {}, undo = {}, renew = {} }
   ask.mine = 'l:' .. node .. '#' .. ask.seq
   ask.isLease = ask.seq ~= '0'
   for _ = 1, number() do local seq = text(); ask.ends['l:' .. node .. '#' .. seq] = number() end
   for _ = 1, number() do ask.undo[#ask.undo + 1] = { at = text(), units = number(), epoch = text() } end
+  for _ = 1, number() do local seq = text(); ask.renew[#ask.renew + 1] = { seq = seq, field = 'l:' .. node .. '#' .. seq, units = number() } end
   asks[#asks + 1] = ask
 end
 
@@ -244,6 +248,45 @@ function kinds.quota(ask, state)
   end
 end
 
+-- In flight: every holder is a lease that its node renews. One that ended or expired holds nothing. A holder that is
+-- renewed and not known is taken in again where there is room, and always while the store may have forgotten it:
+-- nothing is granted until every forgotten one was renewed or is over.
+function kinds.concurrency(ask, state)
+  local known, renewed, unknown = {}, {}, {}
+  for _, lease in ipairs(state.leases) do known[lease.field] = lease end
+  for _, renew in ipairs(ask.renew) do
+    local lease = known[renew.field]
+    if lease and lease.expires > state.now then
+      lease.expires = state.now + ask.ttl
+      renewed[renew.field] = lease.units
+    else
+      unknown[#unknown + 1] = renew
+    end
+  end
+  settle(ask, state, function() end, function(lease) renewed[lease.field] = nil end)
+  local forgiven = begun > 0 and begun + ask.ttl or 0
+  state.isLost = state.now < forgiven
+  local free = ask.capacity - state.out
+  for _, renew in ipairs(unknown) do
+    if not ask.ends[renew.field] and (state.isLost or free >= renew.units) then
+      renewed[renew.field] = renew.units
+      free = free - renew.units
+    else
+      state.unrenewed = (state.unrenewed and state.unrenewed .. ' ' or '') .. renew.seq
+    end
+  end
+  if next(renewed) then state.isChanged = true end
+  state.free = state.isLost and 0 or math.max(0, free)
+  if state.isLost then state.wait = forgiven - clock
+  else state.wait = state.firstExpiry and state.firstExpiry - clock or LEASED_WAIT_US end
+  state.reset = free < ask.capacity and ask.ttl or 0
+  state.take = function() return 0 end
+  state.save = function(set)
+    for field, units in pairs(renewed) do set(field, whole(units) .. ' ' .. whole(state.now + ask.ttl)) end
+    return ask.ttl
+  end
+end
+
 local isMet = true
 local states = {}
 for i, ask in ipairs(asks) do
@@ -251,7 +294,7 @@ for i, ask in ipairs(asks) do
   kinds[ask.kind](ask, state)
   states[i] = state
   state.isMet = state.again and state.again >= ask.need or state.free >= ask.need
-  if ask.isLease and not state.again and state.own >= MOST_LEASES_OF_A_NODE then state.isMet = false end
+  if ask.isLease and ask.kind ~= 'concurrency' and not state.again and state.own >= MOST_LEASES_OF_A_NODE then state.isMet = false end
   isMet = isMet and state.isMet
 end
 
@@ -280,6 +323,6 @@ for i, ask in ipairs(asks) do
     redis.call('PEXPIRE', ask.key, whole(math.ceil((state.now - clock + keep) / 1000) + 1000))
   end
   local status = state.isMet and 0 or (state.isLost and 2 or 1)
-  for _, value in ipairs({ status, granted, state.free, math.ceil(state.wait), state.reset, booked, state.others }) do reply[#reply + 1] = value end
+  for _, value in ipairs({ status, granted, state.free, math.ceil(state.wait), state.reset, booked, state.others, state.unrenewed or '' }) do reply[#reply + 1] = value end
 end
 return reply

@@ -44,6 +44,8 @@ export interface LimitAsk {
   readonly want: number;
   readonly ends: readonly LeaseEnd[];
   readonly undo: readonly Booking[];
+  /** concurrency: holders of this node that go on. */
+  readonly renew?: readonly HolderRenewal[];
   /** quota: the calendar period in microseconds since the epoch, [begin, end). */
   readonly periodUs: readonly [number, number] | undefined;
   /** How long a lease lives in the store. */
@@ -61,6 +63,18 @@ export interface Booking {
   readonly atUs: number;
   readonly units: number;
   readonly epoch: string;
+}
+
+/** A holder of a concurrency limit, as its node knows it. */
+export interface SlotHold {
+  readonly units: number;
+  /** Until then the store has it for certain; moved by each renewal that was heard. */
+  deadlineMs: number;
+}
+
+export interface HolderRenewal {
+  readonly seq: number;
+  readonly slot: SlotHold;
 }
 
 export const STATUS = { met: 0, short: 1, unknown: 2 } as const;
@@ -82,6 +96,8 @@ export interface KeyAnswer {
   readonly bookedUs: number;
   /** Leases that other nodes have out. */
   readonly others: number;
+  /** Holders that the store has given up: for lost, and there was no room to take them in again. */
+  readonly unrenewed: readonly number[];
 }
 
 /** The store gave no answer. A value of its own, so that whoever asks falls back and everything else is a bug. */

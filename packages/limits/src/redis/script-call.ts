@@ -57,12 +57,15 @@ export function toScriptArguments(
     for (const { seq, spent } of ask.ends) args.push(String(seq), String(spent));
     args.push(String(ask.undo.length));
     for (const { atUs, units, epoch: of } of ask.undo) args.push(String(atUs), String(units), of);
+    const renew = ask.renew ?? [];
+    args.push(String(renew.length));
+    for (const { seq, slot } of renew) args.push(String(seq), String(slot.units));
   }
   if (nowUs !== undefined) args.push(String(nowUs));
   return [String(keys.length), ...keys, ...args];
 }
 
-const VALUES_PER_KEY = 7;
+const VALUES_PER_KEY = 8;
 
 /** @throws {TypeError} when the reply has another form: a bug, not a fault of the connection */
 export function parseScriptReply(reply: unknown, keyCount: number): LimitAnswer {
@@ -71,7 +74,7 @@ export function parseScriptReply(reply: unknown, keyCount: number): LimitAnswer 
   const keys: KeyAnswer[] = [];
   for (let at = 2; at < reply.length; at += VALUES_PER_KEY) {
     const [status, granted, free, waitUs, resetUs, bookedUs, others] = reply
-      .slice(at, at + VALUES_PER_KEY)
+      .slice(at, at + VALUES_PER_KEY - 1)
       .map(Number) as [KeyAnswer["status"], number, number, number, number, number, number];
     keys.push({
       status,
@@ -81,6 +84,10 @@ export function parseScriptReply(reply: unknown, keyCount: number): LimitAnswer 
       resetMs: resetUs / 1000,
       bookedUs,
       others,
+      unrenewed: String(reply[at + VALUES_PER_KEY - 1])
+        .split(" ")
+        .filter((seq) => seq !== "")
+        .map(Number),
     });
   }
   return { epoch: String(reply[0]), isMet: Number(reply[1]) === 1, keys };

@@ -1,6 +1,6 @@
 import type { LimitReport, Reservation } from "../limiter.ts";
 import { createReservation, MAX_LIMITS_AT_ONCE } from "../limiter.ts";
-import type { StoreStatistics } from "./limit-store.ts";
+import type { SlotHold, StoreStatistics } from "./limit-store.ts";
 
 /**
  * The seam of a limiter that many nodes keep together. As `Limiter`, and a set may mix shared limits with local ones; but a
@@ -60,7 +60,10 @@ export interface SharedLimiter extends AsyncDisposable {
   /** As `Limiter.refund`. What a lease has lost by ending meanwhile stays spent. */
   refund(reservation: SharedReservation, nowMs: number): void;
 
-  /** As `EmbeddedLimiter.finish` and `renew`: slots of local concurrency limits. */
+  /**
+   * As `EmbeddedLimiter.finish` and `renew`: slots of concurrency limits. Of shared ones `renew` tells the store without waiting
+   * for it, and is false when a holder was given up: nobody heard of it for `expireSeconds`.
+   */
   finish(reservation: SharedReservation, nowMs: number): void;
   renew(reservation: SharedReservation, nowMs: number): boolean;
 
@@ -111,14 +114,15 @@ export interface SharedReservation extends Reservation {
 export interface SharedNote {
   /** Index of the account; and its generation, because an account may serve somebody else later. */
   account: object | undefined;
-  /** lease: units of a lease in hand. own: a lease of this one call. booked: spent at once at `bookedUs`. gone: cannot come back. */
-  from: "lease" | "own" | "booked" | "gone";
+  /** lease: units of a lease in hand. own: a lease of this one call. slot: the same, held until `finish`. booked: spent at once at `bookedUs`. gone: cannot come back. */
+  from: "lease" | "own" | "booked" | "slot" | "gone";
   units: number;
   /** Positions of the call that they are for: bit i for position i. */
   positions: number;
   seq: number;
   bookedUs: number;
   epoch: string;
+  slot: SlotHold | undefined;
 }
 
 export function createSharedReservation(): SharedReservation {
@@ -134,6 +138,7 @@ export function createSharedReservation(): SharedReservation {
       seq: 0,
       bookedUs: 0,
       epoch: "",
+      slot: undefined,
     })),
   };
 }

@@ -1,5 +1,11 @@
 import { createHash } from "node:crypto";
-import { EXACT_BY_DEFAULT_UP_TO, problemsOf, type LimitDefinition } from "../limit-definition.ts";
+import {
+  DEFAULT_EXPIRE_SECONDS,
+  EXACT_BY_DEFAULT_UP_TO,
+  MOST_SHARED_SLOTS,
+  problemsOf,
+  type LimitDefinition,
+} from "../limit-definition.ts";
 
 /**
  * What calls under this limit get while Redis cannot be asked, after the leases in hand are spent.
@@ -21,14 +27,14 @@ export interface SharedLimit {
 /** A shared limit in the numbers that the script takes. */
 export interface SharedPlan {
   readonly definition: LimitDefinition;
-  readonly kind: "window" | "bucket" | "quota";
+  readonly kind: "window" | "bucket" | "quota" | "concurrency";
   readonly whenStoreLost: WhenStoreLost;
   readonly isDirect: boolean;
   /** The largest cost that can ever be admitted. */
   readonly capacity: number;
   /** What Redis may hand out: the capacity less what is withheld for `share`. */
   readonly sharedCapacity: number;
-  /** window: its length in microseconds, rounded up. bucket: grains (1/64 us of refill) of one unit, rounded up. */
+  /** window: its length in microseconds, rounded up. bucket: grains (1/64 us of refill) of one unit, rounded up. concurrency: how long a holder lives unheard of, in microseconds. */
   readonly span: number;
   /** window: cool-downs end on multiples of this many microseconds. 1 where exact; else span / 64, so at most 65 are kept. */
   readonly grid: number;
@@ -45,6 +51,9 @@ const US_PER_SECOND = 1e6;
 
 /** Part of a limit that `share` withholds from Redis, for all nodes together. */
 const SHARE = 0.2;
+
+/** Renewals leave with the next tick and may be lost once. */
+const LEAST_EXPIRE_SECONDS = 1;
 
 /**
  * @param nodes the most nodes (threads count) that ask for this limit at once
@@ -91,19 +100,34 @@ export function toSharedPlan(limit: SharedLimit, nodes: number): SharedPlan {
       grid: isExact ? 1 : Math.ceil(span / GRIDS_PER_WINDOW),
     };
   }
+  if (definition.kind === "concurrency") {
+    const expireSeconds = definition.expireSeconds ?? DEFAULT_EXPIRE_SECONDS;
+    return { ...common, kind: "concurrency", span: expireSeconds * US_PER_SECOND, grid: 0 };
+  }
   return { ...common, kind: "quota", span: 0, grid: 0 };
 }
 
 /** Why a sound definition cannot be shared; empty when it can. */
 export function sharingProblemsOf({ definition, whenStoreLost }: SharedLimit): string[] {
-  if (definition.kind === "concurrency")
-    return ["kind concurrency cannot be shared: what is in flight is counted on each node"];
   const problems: string[] = [];
+  if (definition.kind === "concurrency") {
+    if (definition.limit > MOST_SHARED_SLOTS)
+      problems.push(
+        `limit is ${definition.limit}: at most ${MOST_SHARED_SLOTS} slots can be shared`,
+      );
+    if ((definition.expireSeconds ?? DEFAULT_EXPIRE_SECONDS) < LEAST_EXPIRE_SECONDS)
+      problems.push(
+        `expireSeconds is ${definition.expireSeconds}: must be at least ${LEAST_EXPIRE_SECONDS}`,
+      );
+  }
   if (definition.shadow === true) problems.push("shadow is true: only local limits have it");
   if ("countDenied" in definition && definition.countDenied)
     problems.push("countDenied is true: only local limits have it");
-  if (definition.kind === "quota" && (whenStoreLost === "share" || whenStoreLost === "local"))
-    problems.push(`whenStoreLost is "${whenStoreLost}": a quota allows "deny" or "open"`);
+  const isDivided = whenStoreLost === "share" || whenStoreLost === "local";
+  if (isDivided && (definition.kind === "quota" || definition.kind === "concurrency"))
+    problems.push(
+      `whenStoreLost is "${whenStoreLost}": a ${definition.kind} allows "deny" or "open"`,
+    );
   return problems;
 }
 
