@@ -21,6 +21,7 @@ import { servePageAssets } from "./pages/page-assets.ts";
 import { signedOutPage, signOutPage } from "./pages/sign-out-pages.ts";
 import { createPeople, type People } from "./people/people.ts";
 import { readClientFile, type ClientFile } from "./provider/client-file.ts";
+import type { ClientRateLimit } from "./provider/client-rate.ts";
 import { openEmbeddedProvider, type EmbeddedProvider } from "./provider/embedded-provider.ts";
 import type { Level } from "./provider/levels.ts";
 import { mountProvider } from "./provider/provider-mount.ts";
@@ -43,6 +44,8 @@ export interface AssembleOptions {
   readonly isRegistrationOpen: boolean;
   /** What people can prove here; all that there is unless told otherwise. */
   readonly levels?: readonly Level[];
+  /** How often a client may ask for tokens; see `CLIENT_RATE`. */
+  readonly clientRate?: ClientRateLimit;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -98,10 +101,12 @@ export async function assembleIdentity(
       database,
       pages: createProviderPages({ texts, random, logger }),
       findPerson: (personId) => people.store.find(personId),
+      sweepPeople: () => people.sweep(),
       clock,
       random,
       events,
       ...(options.levels && { levels: options.levels }),
+      ...(options.clientRate && { clientRate: options.clientRate }),
     }),
   );
   const app = createIdentityApp({

@@ -10,4 +10,5 @@ export const MIGRATIONS: readonly Migration[] = [
   PROVIDER_MIGRATIONS.artifacts,
   PEOPLE_MIGRATIONS.people,
   PROVIDER_MIGRATIONS.consentsOfPeople,
+  PROVIDER_MIGRATIONS.interactionsByAge,
 ];

@@ -4,6 +4,7 @@ import { systemClock, systemRandom, type Clock } from "@tidegate/clock";
 import { createLogger } from "@tidegate/service-kit";
 import { tempFolder } from "@tidegate/testkit";
 import * as client from "openid-client";
+import type { ClientRateLimit } from "../src/provider/client-rate.ts";
 import type { Level } from "../src/provider/levels.ts";
 import { startIdentity, type IdentityServer } from "../src/server.ts";
 import { flowBrowser, type FlowBrowser, type Shown } from "./flow-browser.ts";
@@ -126,6 +127,7 @@ export async function startIdentityUnderTest(
     readonly resources?: readonly object[];
     readonly isRegistrationOpen?: boolean;
     readonly levels?: readonly Level[];
+    readonly clientRate?: ClientRateLimit;
   } = {},
 ): Promise<IdentityUnderTest> {
   await using stack = new AsyncDisposableStack();
@@ -154,6 +156,7 @@ export async function startIdentityUnderTest(
       mail: { smtpUrl: undefined, from: "Tidegate <no-reply@localhost>" },
       isRegistrationOpen: options.isRegistrationOpen ?? true,
       ...(options.levels && { levels: options.levels }),
+      ...(options.clientRate && { clientRate: options.clientRate }),
       clock: options.clock ?? systemClock,
       random: systemRandom,
       logger: createLogger({ service: "identity", level: "info", destination }),

@@ -44,7 +44,7 @@ export function createSessionStandIn(clock: Clock, random: Random): SessionStand
       async end(personId, id) {
         if (sessions.get(id)?.personId === personId) sessions.delete(id);
       },
-      async endAll(personId, except) {
+      async endAll(personId, { exceptSessionId: except }) {
         for (const [id, session] of sessions) {
           if (session.personId === personId && id !== except) sessions.delete(id);
         }

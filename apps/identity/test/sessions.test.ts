@@ -38,6 +38,7 @@ describe("the end of a session", () => {
         const directory = createSessionDirectory(identity.server.provider.sessions);
         const [session] = await directory.list(identity.adaId);
         await directory.end(identity.adaId, session?.id ?? "");
+        assertReason(identity, "ended-by-person");
       },
     ],
     [
@@ -56,6 +57,7 @@ describe("the end of a session", () => {
           body: new URLSearchParams(form).toString(),
         });
         assert.equal(answer.status, 303);
+        assertReason(identity, "password-changed");
         const left = await identity.server.provider.sessions.list(identity.adaId);
         assert.equal(left.length, 1);
         await other.open("/sign-out");
@@ -242,4 +244,11 @@ async function admin(identity: IdentityUnderTest, method: string, path: string):
   });
   assert.equal(answer.ok, true, `${answer.status}`);
   return answer.json();
+}
+
+/** Every session that ended did so for this reason: the audit trail says what happened. */
+function assertReason(identity: IdentityUnderTest, reason: string): void {
+  const ended = identity.log().filter(({ event }) => event === "session.ended");
+  assert.ok(ended.length > 0);
+  for (const line of ended) assert.equal(line["reason"], reason);
 }

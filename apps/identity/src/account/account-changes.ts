@@ -94,7 +94,7 @@ function addPasswordChange(app: FastifyInstance, parts: AccountParts): void {
     const hashing = people.passwords.hash(password);
     if (hashing === undefined) return refuse({ problems: { form: "busy" } });
     await people.store.setPasswordHash(person.id, await hashing);
-    await sessions.endAll(person.id, sessionId);
+    await sessions.endAll(person.id, { reason: "password-changed", exceptSessionId: sessionId });
     if (person.email !== undefined && person.isEmailVerified) {
       const to = { email: person.email, loginName: person.loginName };
       people.mail.post("password-changed", people.letters.passwordChanged(to));

@@ -50,7 +50,10 @@ export function addAccountHome(app: FastifyInstance, parts: AccountParts): void 
     browser.checkForm(request);
     const who = await findSignedIn(parts, request);
     if (who === undefined) return seeOther(reply, signedIn.signInUrl("/account"));
-    await sessions.endAll(who.personId, who.sessionId);
+    await sessions.endAll(who.personId, {
+      reason: "ended-by-person",
+      exceptSessionId: who.sessionId,
+    });
     return tell(parts, { request, reply }, { ...HOME, notice: "others-ended" });
   });
 }

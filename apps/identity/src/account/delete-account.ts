@@ -38,7 +38,7 @@ export function addDeletion(app: FastifyInstance, parts: AccountParts): void {
     }
     // No new session from here on; then those that exist end, so that nothing of theirs is left when the person is gone.
     await people.store.setDisabled(person.id, true);
-    await sessions.endAll(person.id);
+    await sessions.endAll(person.id, { reason: "person-deleted" });
     await people.store.delete(person.id);
     if (person.email !== undefined && person.isEmailVerified) {
       const to = { email: person.email, loginName: person.loginName };

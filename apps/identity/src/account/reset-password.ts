@@ -104,7 +104,7 @@ function addNewPassword(app: FastifyInstance, parts: AccountParts): void {
       case "changed": {
         const { person } = answer;
         // Whoever knew the old password, or sat in one of the sessions, is out (ASVS 7.4.3).
-        await sessions.endAll(person.id);
+        await sessions.endAll(person.id, { reason: "password-changed" });
         setCookie(reply, { name: COOKIE, value: "", maxAgeSeconds: 0 });
         if (person.email !== undefined) {
           const to = { email: person.email, loginName: person.loginName };

@@ -17,5 +17,11 @@ export interface SessionDirectory {
    */
   end(personId: string, sessionId: string): Promise<void>;
   /** Ends every session and grant of a person, except one session if given. Durable before the promise resolves. */
-  endAll(personId: string, exceptSessionId?: string): Promise<void>;
+  endAll(
+    personId: string,
+    options: { readonly reason: AccountEndReason; readonly exceptSessionId?: string },
+  ): Promise<void>;
 }
+
+/** What a person did that ended sessions of theirs: the audit trail says which. */
+export type AccountEndReason = "ended-by-person" | "password-changed" | "person-deleted";

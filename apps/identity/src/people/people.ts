@@ -6,6 +6,7 @@ import { createLetters, type Letters } from "../mail/letters.ts";
 import type { MailQueue } from "../mail/mail-queue.ts";
 import { Devices } from "./devices.ts";
 import { createEmailVerification, type EmailVerification } from "./email-verification.ts";
+import { sweepMailedSecrets } from "./mailed-secrets.ts";
 import { createPasswordReset, type PasswordReset } from "./password-reset.ts";
 import { createPasswords, type Passwords } from "./passwords.ts";
 import type { PeopleTables } from "./people-schema.ts";
@@ -25,6 +26,8 @@ export interface People {
   readonly reset: PasswordReset;
   readonly letters: Letters;
   readonly mail: MailQueue;
+  /** Removes what has expired. */
+  sweep(): Promise<void>;
 }
 
 export interface PeopleOptions {
@@ -61,6 +64,7 @@ export function createPeople(options: PeopleOptions): People {
     devices,
     letters,
     mail,
+    sweep: () => sweepMailedSecrets({ database, clock }),
     signIn: createSignIn({
       store,
       passwords,

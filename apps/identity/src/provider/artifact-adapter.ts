@@ -5,6 +5,8 @@ import { GRACE_SECONDS } from "./refresh-rotation.ts";
 /** Kinds of which a second one under the same id must not replace the first. */
 const FINAL_KINDS = new Set(["RefreshToken", "AuthorizationCode", "ReplayDetection"]);
 
+const REDEEMED_KINDS = new Set(["RefreshToken", "AuthorizationCode"]);
+
 /** Fits the store to the library, one adapter per kind of artifact. */
 export function createArtifactAdapter(
   store: ArtifactStore,
@@ -14,6 +16,8 @@ export function createArtifactAdapter(
       readonly uid: string;
       readonly personId: string;
     }) => Promise<void>;
+    /** A code or refresh token is about to be looked at. May throw what the client is answered. */
+    readonly redeeming: () => void;
   },
 ): Adapter {
   return {
@@ -37,6 +41,7 @@ export function createArtifactAdapter(
       }
     },
     async find(id) {
+      if (REDEEMED_KINDS.has(kind)) hooks.redeeming();
       const found = await store.find(kind, id);
       if (found === undefined) return undefined;
       const { consumedAtSeconds } = found;

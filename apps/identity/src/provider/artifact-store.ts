@@ -44,10 +44,18 @@ type Queries = Database<ProviderTables>["query"] | Transaction<ProviderTables>;
 export class ArtifactStore {
   readonly #database: Database<ProviderTables>;
   readonly #clock: Clock;
+  readonly #bounds: ArtifactBounds;
+  /** Interactions stored since the bound was last kept; the first after a start keeps it. */
+  #interactions = 0;
 
-  constructor(options: { readonly database: Database<ProviderTables>; readonly clock: Clock }) {
+  constructor(options: {
+    readonly database: Database<ProviderTables>;
+    readonly clock: Clock;
+    readonly bounds?: ArtifactBounds;
+  }) {
     this.#database = options.database;
     this.#clock = options.clock;
+    this.#bounds = options.bounds ?? BOUNDS;
   }
 
   get queries(): Database<ProviderTables>["query"] {
@@ -99,7 +107,15 @@ export class ArtifactStore {
         )
         .executeTakeFirstOrThrow();
       if (kind === "RefreshToken" && artifact.grantId !== undefined) {
-        await keepNewest(queries, kind, hashOf(artifact.grantId));
+        await keepNewest(queries, {
+          grantHash: hashOf(artifact.grantId),
+          limit: this.#bounds.maxRefreshTokensPerGrant,
+        });
+      }
+      if (kind === "Interaction") {
+        const { maxInteractions } = this.#bounds;
+        const stride = Math.max(1, Math.floor(maxInteractions / 256));
+        if (this.#interactions++ % stride === 0) await keepYoungest(queries, maxInteractions);
       }
       return numInsertedOrUpdatedRows !== 0n;
     });
@@ -182,25 +198,59 @@ export class ArtifactStore {
   }
 }
 
-/**
- * A grant whose client refreshes every five minutes makes 288 used tokens a day, and each is kept until it expires so that
- * its reuse is noticed. Ten times that; beyond it the oldest go, and their reuse is merely refused.
- */
-const MAX_REFRESH_TOKENS_PER_GRANT = 3_000;
+export interface ArtifactBounds {
+  readonly maxRefreshTokensPerGrant: number;
+  readonly maxInteractions: number;
+}
 
-async function keepNewest(queries: Queries, kind: string, grantHash: string): Promise<void> {
+const BOUNDS: ArtifactBounds = {
+  /**
+   * A grant whose client refreshes every five minutes makes 288 used tokens a day, and each is kept until it expires so that
+   * its reuse is noticed. Ten times that; beyond it the oldest go, and their reuse is merely refused.
+   */
+  maxRefreshTokensPerGrant: 3_000,
+  /**
+   * Sign-ins that wait for a person, over everybody: 30 MB. One network alone cannot make as many before they expire. Beyond
+   * it the oldest go, so that a flood from many networks shortens the time people have and never turns the next one away.
+   */
+  maxInteractions: 20_000,
+};
+
+/** Used ones go first: near the end of a session all its tokens expire together, and the one in use must stay. */
+async function keepNewest(
+  queries: Queries,
+  { grantHash, limit }: { readonly grantHash: string; readonly limit: number },
+): Promise<void> {
   await queries
     .deleteFrom("artifacts")
-    .where("kind", "=", kind)
+    .where("kind", "=", "RefreshToken")
     .where("id_hash", "in", (inner) =>
       inner
         .selectFrom("artifacts")
         .select("id_hash")
-        .where("kind", "=", kind)
+        .where("kind", "=", "RefreshToken")
         .where("grant_hash", "=", grantHash)
+        .orderBy((row) => row("consumed_at", "is", null), "desc")
+        .orderBy("expires_at", "desc")
+        .orderBy("consumed_at", "desc")
+        .limit(-1)
+        .offset(limit),
+    )
+    .execute();
+}
+
+async function keepYoungest(queries: Queries, limit: number): Promise<void> {
+  await queries
+    .deleteFrom("artifacts")
+    .where("kind", "=", "Interaction")
+    .where("id_hash", "in", (inner) =>
+      inner
+        .selectFrom("artifacts")
+        .select("id_hash")
+        .where("kind", "=", "Interaction")
         .orderBy("expires_at", "desc")
         .limit(-1)
-        .offset(MAX_REFRESH_TOKENS_PER_GRANT),
+        .offset(limit),
     )
     .execute();
 }

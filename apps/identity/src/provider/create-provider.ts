@@ -4,6 +4,7 @@ import { CLAIMS, findAccount, type AccountPerson } from "./accounts.ts";
 import { createArtifactAdapter } from "./artifact-adapter.ts";
 import type { ArtifactStore } from "./artifact-store.ts";
 import type { ClientEntry, ClientFile } from "./client-file.ts";
+import type { ClientRate } from "./client-rate.ts";
 import { CLIENT_DEFAULTS, toClientMetadata } from "./client-metadata.ts";
 import { loadGrant, type ConsentStore } from "./consents.ts";
 import { createGuardedFetch } from "./guarded-fetch.ts";
@@ -31,6 +32,7 @@ export interface ProviderParts {
     readonly uid: string;
     readonly personId: string;
   }) => Promise<void>;
+  readonly clientRate: ClientRate;
   readonly nowSeconds: () => number;
   readonly fetch: typeof fetch;
 }
@@ -62,7 +64,11 @@ export function createProvider(parts: ProviderParts): Provider {
   const { artifacts, nowSeconds } = parts;
   const provider: Provider = new Provider(parts.issuer, {
     ...protocolOf(parts),
-    adapter: (kind) => createArtifactAdapter(artifacts, kind, { sessionSaved: parts.sessionSaved }),
+    adapter: (kind) =>
+      createArtifactAdapter(artifacts, kind, {
+        sessionSaved: parts.sessionSaved,
+        redeeming: () => parts.clientRate.spend(),
+      }),
     clients: parts.file.clients.map(toClientMetadata),
     clientDefaults: CLIENT_DEFAULTS,
     cookies: {
@@ -110,7 +116,11 @@ function protocolOf(parts: ProviderParts): Configuration {
       dPoPSigningAlgValues: [...ASYMMETRIC],
     },
     expiresWithSession: (_ctx, source) => !source.scopes.has("offline_access"),
-    extraTokenClaims: (ctx) => accessTokenClaims(ctx),
+    extraTokenClaims(ctx) {
+      // Where nothing is redeemed (client credentials) this comes first.
+      parts.clientRate.spend(ctx);
+      return accessTokenClaims(ctx);
+    },
     // RFC 6749 §10.10 asks for 128 bits; as long as our other secrets.
     formats: { bitsOfOpaqueRandomness: 256 },
     issueRefreshToken: (_ctx, client) => client.grantTypeAllowed("refresh_token"),

@@ -7,6 +7,7 @@ import type { AccountPerson } from "./accounts.ts";
 import { ArtifactStore } from "./artifact-store.ts";
 import { createBrowserSessions, type BrowserSessions } from "./browser-sessions.ts";
 import type { ClientFile } from "./client-file.ts";
+import { CLIENT_RATE, createClientRate, type ClientRateLimit } from "./client-rate.ts";
 import { ConsentStore } from "./consents.ts";
 import { createProvider } from "./create-provider.ts";
 import { LEVELS, type Level } from "./levels.ts";
@@ -32,7 +33,11 @@ export interface EmbeddedProviderOptions {
   readonly random: Random;
   readonly events: IdentityEvents;
   readonly levels?: readonly Level[];
+  /** `CLIENT_RATE` unless told otherwise. */
+  readonly clientRate?: ClientRateLimit;
   readonly fetch?: typeof fetch;
+  /** What others keep that expires, removed in the same round. */
+  readonly sweepPeople?: () => Promise<void>;
 }
 
 /** The library with its store, keys and duties over time. */
@@ -66,6 +71,7 @@ export async function openEmbeddedProvider(
     clock,
   });
   const artifacts = new ArtifactStore({ database, clock });
+  const clientRate = createClientRate({ limit: options.clientRate ?? CLIENT_RATE, clock, random });
   const consents = new ConsentStore({ database, clock });
   const told = new Set(
     options.file.clients.flatMap((one) => (one.backchannelLogoutUri === undefined ? [] : one.id)),
@@ -99,6 +105,7 @@ export async function openEmbeddedProvider(
       levels: options.levels ?? LEVELS,
       artifacts,
       consents,
+      clientRate,
       pages,
       findPerson: options.findPerson,
       nowSeconds,
@@ -137,6 +144,7 @@ export async function openEmbeddedProvider(
   const keepHouse = async (): Promise<void> => {
     if (await keys.refresh()) changed();
     for (let sweeps = 0; sweeps < MAX_SWEEPS && (await sessions.sweep()); sweeps++);
+    await options.sweepPeople?.();
     deliveries.wake();
   };
 

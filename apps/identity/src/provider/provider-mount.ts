@@ -18,6 +18,8 @@ export interface MountOptions {
 
 // A token request costs a signature and a few queries: a second's worth of them. Above it: come back.
 const MAX_IN_FLIGHT = 256;
+// Half of it for one network: bodies that never end (slowloris) from one place leave room for everybody else.
+const MAX_IN_FLIGHT_PER_NETWORK = 128;
 
 const ENDPOINTS: readonly { readonly url: string; readonly methods: HTTPMethods[] }[] = [
   { url: ROUTES.authorization, methods: ["GET"] },
@@ -40,15 +42,23 @@ const ENDPOINTS: readonly { readonly url: string; readonly methods: HTTPMethods[
  */
 export function mountProvider(app: FastifyInstance, options: MountOptions): void {
   let inFlight = 0;
+  /** By network; as many entries as requests in flight at most. */
+  const fromNetwork = new Map<string, number>();
   const hand = async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
-    if (inFlight >= MAX_IN_FLIGHT) throw busy(1);
+    const network = addressKey(request.ip) ?? request.ip;
+    const theirs = fromNetwork.get(network) ?? 0;
+    if (inFlight >= MAX_IN_FLIGHT || theirs >= MAX_IN_FLIGHT_PER_NETWORK) throw busy(1);
     if (request.routeOptions.url === ROUTES.authorization) {
-      const decision = options.authorizations.take(addressKey(request.ip) ?? request.ip);
+      const decision = options.authorizations.take(network);
       if (!decision.isAdmitted) throw busy(Math.ceil(decision.retryAfterMs / 1_000), 429);
     }
     inFlight += 1;
+    fromNetwork.set(network, theirs + 1);
     reply.raw.once("close", () => {
       inFlight -= 1;
+      const left = (fromNetwork.get(network) ?? 1) - 1;
+      if (left === 0) fromNetwork.delete(network);
+      else fromNetwork.set(network, left);
     });
     reply.hijack();
     claimOnlyWhatHolds(request, options.issuer);

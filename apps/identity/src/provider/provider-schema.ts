@@ -92,6 +92,10 @@ export const PROVIDER_MIGRATIONS = {
       ) strict, without rowid;
     `,
   },
+  interactionsByAge: {
+    name: "waiting sign-ins by their age",
+    sql: `create index interactions_by_expiry on artifacts (expires_at) where kind = 'Interaction';`,
+  },
   consentsOfPeople: {
     name: "consents go with the person who gave them",
     sql: `

@@ -22,8 +22,8 @@ export function createSessionDirectory(sessions: SessionStore): SessionDirectory
       );
       if (isTheirs) await sessions.end(sessionId, "ended-by-person" satisfies EndReason);
     },
-    async endAll(personId, exceptSessionId) {
-      await sessions.endAll(personId, "ended-by-person", { exceptUid: exceptSessionId });
+    async endAll(personId, { reason, exceptSessionId }) {
+      await sessions.endAll(personId, reason satisfies EndReason, { exceptUid: exceptSessionId });
     },
   };
 }

@@ -5,7 +5,7 @@ import { createLogger, Database } from "@tidegate/service-kit";
 import { createIdentityEvents } from "../events.ts";
 import { PeopleStore } from "../people/people-store.ts";
 import { MIGRATIONS, type IdentityTables } from "../schema.ts";
-import { ArtifactStore } from "./artifact-store.ts";
+import { ArtifactStore, type ArtifactBounds } from "./artifact-store.ts";
 import { ConsentStore } from "./consents.ts";
 import { SessionStore } from "./session-store.ts";
 
@@ -21,11 +21,11 @@ interface Stores extends AsyncDisposable {
   ): Promise<boolean>;
 }
 
-function openStores(): Stores {
+function openStores(bounds?: ArtifactBounds): Stores {
   const clock = manualClock(1_700_000_000_000);
   const database = Database.open<IdentityTables>({ file: ":memory:", migrations: MIGRATIONS });
   const events = createIdentityEvents(createLogger({ service: "identity", level: "silent" }));
-  const artifacts = new ArtifactStore({ database, clock });
+  const artifacts = new ArtifactStore({ database, clock, ...(bounds && { bounds }) });
   const sessions = new SessionStore({
     database,
     clock,
@@ -165,4 +165,65 @@ test("ConsentStore adds what is allowed to what was, and forgets it with the per
   assert.deepEqual(await consents.find(personId, "other"), new Set());
   await people.delete(personId);
   assert.deepEqual(await consents.find(personId, "app"), new Set());
+});
+
+test("put() keeps so many waiting sign-ins over everybody: the oldest go, the next is never turned away", async () => {
+  await using stores = openStores({ maxInteractions: 20, maxRefreshTokensPerGrant: 1 });
+  const { artifacts, clock } = stores;
+  for (let count = 0; count < 60; count++) {
+    clock.advance(1_000);
+    const expiresAtSeconds = artifacts.nowSeconds() + 900;
+    const one = { kind: "Interaction", id: `i${count}`, payload: {}, isFinal: false };
+    assert.equal(await artifacts.put({ ...one, expiresAtSeconds }), true);
+  }
+  const isThere = async (id: string) => (await artifacts.find("Interaction", id)) !== undefined;
+  assert.equal(await isThere("i39"), false);
+  for (let count = 40; count < 60; count++) assert.equal(await isThere(`i${count}`), true);
+});
+
+test("put() keeps so many refresh tokens of a grant, and always the one in use, also when all expire together", async () => {
+  await using stores = openStores({ maxInteractions: 20, maxRefreshTokensPerGrant: 10 });
+  const { artifacts } = stores;
+  const expiresAtSeconds = artifacts.nowSeconds() + 1_000;
+  for (const grantId of ["other", "busy"]) {
+    for (let count = 0; count < (grantId === "busy" ? 50 : 5); count++) {
+      const id = `${grantId} ${count}`;
+      const one = { kind: "RefreshToken", id, grantId, payload: {}, isFinal: true };
+      await artifacts.put({ ...one, expiresAtSeconds });
+      assert.ok(await artifacts.find("RefreshToken", id), "the new one stays");
+      await artifacts.consume("RefreshToken", id);
+    }
+  }
+  const rows = await artifacts.queries
+    .selectFrom("artifacts")
+    .select(["grant_hash"])
+    .where("kind", "=", "RefreshToken")
+    .execute();
+  const counts = Object.groupBy(rows, ({ grant_hash }) => grant_hash ?? "");
+  assert.deepEqual(
+    Object.values(counts)
+      .map((some) => some?.length)
+      .toSorted(),
+    [10, 5],
+  );
+});
+
+test("sweep() removes everything that expired, of every kind, and nothing that has not", async () => {
+  await using stores = openStores();
+  const { artifacts, clock, sessions } = stores;
+  const kinds = ["Interaction", "AuthorizationCode", "AccessToken", "RefreshToken", "Grant"];
+  for (const kind of [...kinds, "PushedAuthorizationRequest", "ReplayDetection"]) {
+    for (const [id, seconds] of [
+      ["old", 60],
+      ["new", 600],
+    ] as const) {
+      const expiresAtSeconds = artifacts.nowSeconds() + seconds;
+      await artifacts.put({ kind, id, payload: {}, isFinal: false, expiresAtSeconds });
+    }
+  }
+  clock.advance(60_000);
+  assert.equal(await sessions.sweep(), false);
+  const rows = await artifacts.queries.selectFrom("artifacts").select("expires_at").execute();
+  assert.equal(rows.length, 7);
+  assert.ok(rows.every((row) => row.expires_at > artifacts.nowSeconds()));
 });
