@@ -53,13 +53,15 @@ export interface AppTokens {
 }
 
 export const PEOPLE = ["ada", "grace"] as const;
-const PASSWORD = "correct horse battery staple";
+export const PASSWORD = "correct horse battery staple";
 /** Letters and digits alone: what has to be encoded in Basic (RFC 6749 §2.3.1) is not decoded by every provider. */
 const SECRET = "aSecretOfTheGatewayThatNobodyGuesses42";
 const APP = { id: "app", redirectUri: "http://127.0.0.1:9/callback" };
 
 /** The one in the box: its process, its clients file, its pages. @param url the gateway's own origin */
-export async function embeddedProvider(url: string): Promise<OutsideProvider> {
+export async function embeddedProvider(
+  url: string,
+): Promise<OutsideProvider & { administer(path: string, body?: object): Promise<void> }> {
   await using parts = new AsyncDisposableStack();
   const folder = parts.use(await tempFolder());
   const data = folder.file("data");
@@ -108,17 +110,22 @@ export async function embeddedProvider(url: string): Promise<OutsideProvider> {
   const { publicUrl: issuer = "", adminUrl = "" } =
     lines().find(({ event }) => event === "identity.listening") ?? {};
   const token = (await readFile(join(data, "admin-token"), "utf8")).trim();
-  for (const loginName of PEOPLE) {
-    const answer = await fetch(`${adminUrl}/people`, {
+  const administer = async (path: string, body: object = {}): Promise<void> => {
+    const answer = await fetch(`${adminUrl}${path}`, {
       method: "POST",
       headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
-      body: JSON.stringify({ loginName, email: `${loginName}@example.org`, password: PASSWORD }),
+      body: JSON.stringify(body),
     });
-    if (!answer.ok) throw new Error(`Cannot make ${loginName}: ${await answer.text()}`);
+    if (!answer.ok) throw new Error(`Cannot ask for ${path}: ${await answer.text()}`);
+  };
+  for (const loginName of PEOPLE) {
+    const email = `${loginName}@example.org`;
+    await administer("/people", { loginName, email, password: PASSWORD });
   }
   const owned = parts.move();
   return {
     issuer,
+    administer,
     people: {
       kind: "oidc",
       preset: "embedded",

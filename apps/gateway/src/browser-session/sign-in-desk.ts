@@ -305,6 +305,7 @@ export class SignInDesk {
       status: 200,
       title: "Sign in",
       text: "Choose where you have your account.",
+      isChoice: true,
       links: [...this.#providers.values()].map(({ name, config }) => ({
         href: signInPath({ returnTo, provider: name }),
         label: config.browser?.label ?? name,
