@@ -20,6 +20,7 @@ import {
 } from "./record/events.ts";
 import { openPenalties, type Penalties } from "./penalty/open-penalties.ts";
 import { openKeyFiles } from "./identify/open-key-files.ts";
+import { forgetRevokedPasswords } from "./identify/revoked-passwords.ts";
 import { answerProofMemory } from "./identify/proof-memory.ts";
 import { openLogDestination } from "./record/log-destination.ts";
 import { createLogger, type Log } from "./record/logger.ts";
@@ -157,6 +158,7 @@ class RunningGateway implements Gateway {
     const revocations = this.#parts.use(
       openRevocations({ config, database, dataThreads, log, clock }),
     );
+    revocations.whenRevoked((revoked) => forgetRevokedPasswords(revoked, dataThreads));
     const browserSessions = openBrowserSessions({
       config,
       database,

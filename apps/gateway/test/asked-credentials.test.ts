@@ -2,7 +2,9 @@
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
+import { join } from "node:path";
 import { describe, test } from "node:test";
 import { startUpstream, waitFor } from "@tidegate/testkit";
 import { get, startGateway } from "./http-harness.ts";
@@ -14,7 +16,11 @@ const basic = (user: string, password: string): string =>
 /** A provider with two endpoints, whose answers a test may change or hold back. */
 async function startProvider() {
   const asked: { path: string; form: URLSearchParams }[] = [];
-  const state = { answer: {} as object, isSilent: false };
+  const state = {
+    answer: {} as object,
+    isSilent: false,
+    held: undefined as Promise<void> | undefined,
+  };
   const server = createServer((request, response) => {
     let body = "";
     request.setEncoding("utf8");
@@ -41,7 +47,10 @@ async function startProvider() {
         scope: "tasks:read",
         exp: nowSeconds + 300,
       };
-      response.end(JSON.stringify(isKnown ? { ...person, ...state.answer } : { active: false }));
+      const answer = isKnown ? { ...person, ...state.answer } : { active: false };
+      const send = (): void => void response.end(JSON.stringify(answer));
+      if (state.held === undefined) send();
+      else void state.held.then(send);
     });
   });
   server.listen(0, "127.0.0.1");
@@ -93,6 +102,14 @@ async function setUp({ threads = 0, timeoutMs = 3_000 } = {}) {
     upstream,
     gateway,
     ask: (path: string, ...fields: string[]) => gateway.ask(get(path, fields)),
+    async revoke(subject: string) {
+      const token = await readFile(join(gateway.dataFolder, "admin-token"), "utf8");
+      const answer = await fetch(
+        new URL(`/revocations?issuer=people&subject=${subject}`, gateway.adminUrl),
+        { method: "POST", headers: { authorization: `Bearer ${token.trim()}` } },
+      );
+      assert.equal(answer.status, 200, await answer.text());
+    },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }
@@ -140,6 +157,48 @@ describe("Basic through the provider at the gateway", () => {
     assert.equal(t.provider.asked.length, 1);
     assert.equal(t.provider.asked[0]?.form.get("address"), "127.0.0.1");
   });
+
+  for (const threads of [0, 2])
+    test(`is asked about anew after its person was revoked, with ${threads} workers: what was remembered counts no more`, async () => {
+      await using t = await setUp({ threads });
+      const ada = basic("ada", "right");
+      const statuses = async () => {
+        const answers = Array.from({ length: 12 }, () =>
+          t.ask("/tasks/1", ada, "Connection: close"),
+        );
+        return new Set((await Promise.all(answers)).map(({ status }) => status));
+      };
+      assert.deepEqual(await statuses(), new Set([200]));
+      assert.equal(t.provider.asked.length, 1);
+      // Of somebody else: remembered again after one question.
+      await t.revoke("person-2");
+      assert.deepEqual(await statuses(), new Set([200]));
+      assert.equal(t.provider.asked.length, 2);
+      t.provider.state.answer = { active: false };
+      await t.revoke("person-1");
+      const after = await statuses();
+      assert.ok(!after.has(200), [...after].join());
+      assert.ok(after.has(401), [...after].join());
+    });
+
+  for (const threads of [0, 2])
+    test(`checks that were under way at the revocation count for nobody, with ${threads} workers`, async () => {
+      await using t = await setUp({ threads });
+      const ada = basic("ada", "right");
+      let release = (): void => {};
+      t.provider.state.held = new Promise<void>((resolve) => (release = resolve));
+      const early = t.ask("/tasks/1", ada, "Connection: close");
+      await waitFor(() => t.provider.asked.length === 1, { what: "the question" });
+      await t.revoke("person-1");
+      t.provider.state.answer = { active: false };
+      // It does not join the question that was asked before.
+      const late = t.ask("/tasks/1", ada, "Connection: close");
+      await waitFor(() => t.provider.asked.length === 2, { what: "another question" });
+      release();
+      assert.deepEqual([(await early).status, (await late).status], [401, 401]);
+      assert.notEqual((await t.ask("/tasks/1", ada, "Connection: close")).status, 200);
+      assert.equal(t.upstream.requests.length, 0);
+    });
 
   test("slows guesses down over all workers", async () => {
     await using t = await setUp({ threads: 2 });

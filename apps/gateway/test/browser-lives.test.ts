@@ -239,6 +239,39 @@ describe("browser sessions: their end", () => {
   });
 });
 
+describe("browser sessions of a provider that does not say when somebody signed in", () => {
+  test("are ended by revoking their person, who gets in by signing in anew, and not before", async () => {
+    const clock = shiftedClock();
+    await using t = await setUpSessions({ clock, authTimeFrom: "none" });
+    const browser = await t.signedIn("ada");
+    const { closed } = await openSocket(t, browser);
+    clock.shiftMs = 1_000;
+    await revoke(t, "subject=ada");
+    assert.equal(await closed, "4410,session-revoked");
+    assert.equal(await statusOf(t, browser), 401);
+    const hasty = await t.signedIn("ada");
+    assert.equal(await statusOf(t, hasty), 401, "in the doubtful seconds");
+    clock.shiftMs = 8_000;
+    const again = await t.signedIn("ada");
+    assert.equal(await statusOf(t, again), 200);
+    assert.equal(await statusOf(t, hasty), 401);
+  });
+
+  test("are revoked without waiting for a provider that hangs when it should take the refresh token back", async () => {
+    await using t = await setUpSessions({ threads: 2 });
+    const browser = await t.signedIn("ada");
+    let release = (): void => {};
+    const held = new Promise<void>((resolve) => (release = resolve));
+    t.provider.before.set("/token/revocation", () => held);
+    await revoke(t, "subject=ada");
+    assert.equal(await statusOf(t, browser), 401);
+    await waitFor(() => t.provider.asked.get("/token/revocation") === 1, {
+      what: "the revocation at the provider",
+    });
+    release();
+  });
+});
+
 describe("browser sessions: two things at once", () => {
   test("signing out while a refresh is under way: the session is over, and what comes late is given back", async () => {
     const clock = shiftedClock();

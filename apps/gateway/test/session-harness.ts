@@ -37,6 +37,8 @@ export async function setUpSessions(
     readonly accessTokenSeconds?: number;
     readonly issuesRefreshTokens?: boolean;
     readonly namesPeople?: boolean;
+    /** `none`: a provider that does not say when somebody signed in. */
+    readonly authTimeFrom?: "none";
     readonly routes?: Config["routes"];
     readonly penalty?: Config["penalty"];
     readonly clock?: Clock;
@@ -74,6 +76,7 @@ export async function setUpSessions(
         issuer: provider.url,
         audience: RESOURCE,
         client: { id: "gateway", secret: "a secret of at least thirty-two characters" },
+        ...(options.authTimeFrom === undefined ? {} : { authTimeFrom: options.authTimeFrom }),
         browser: {
           scopes: ["openid", "profile", "offline_access", "tasks:read", "tasks:write"],
         },

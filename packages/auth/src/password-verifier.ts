@@ -51,7 +51,10 @@ export interface PasswordVerifier {
    * milliseconds; 0 when it does not. For threads that ask this one and remember its answers.
    */
   rememberedUntilMs(fingerprint: string): number;
-  /** Forgets every pair that was found good: somebody was withdrawn, and nobody knows by which password they come. */
+  /**
+   * Forgets every pair that was found good, those that are being checked too: somebody was withdrawn, and nobody knows by
+   * which password they come.
+   */
   forget(): void;
 }
 
@@ -75,6 +78,8 @@ export function createPasswordVerifier({
   const backOff = createAttemptBackOff(clock);
   /** At most as many as the pool holds. */
   const inFlight = new Map<string, Promise<Verification>>();
+  /** Rises when everything is forgotten: a check that began before is neither remembered nor shared any more. */
+  let epoch = 0;
   const dummyFor = rememberedDummy(random);
 
   const recall = (digest: string): Accepted | undefined => {
@@ -94,6 +99,7 @@ export function createPasswordVerifier({
     digest: string,
     pair: string,
   ) => {
+    const begunIn = epoch;
     const user = users.current.users.get(name);
     const hash = user?.passwordHash ?? dummyFor(users.current);
     const fits = await verifyPassword(password, hash, deriveKey);
@@ -107,7 +113,8 @@ export function createPasswordVerifier({
       principal: user.principal,
       fingerprint: digest,
     };
-    memory.set(digest, { user, accepted, untilMs: clock.monotonicMs() + REMEMBER_MS }, ENTRY_BYTES);
+    const untilMs = clock.monotonicMs() + REMEMBER_MS;
+    if (epoch === begunIn) memory.set(digest, { user, accepted, untilMs }, ENTRY_BYTES);
     return accepted;
   };
 
@@ -115,7 +122,11 @@ export function createPasswordVerifier({
     issuer: users.current.issuer,
     rememberedUntilMs: (fingerprint) =>
       recall(fingerprint) === undefined ? 0 : (memory.get(fingerprint)?.untilMs ?? 0),
-    forget: () => memory.clear(),
+    forget() {
+      epoch++;
+      memory.clear();
+      inFlight.clear();
+    },
     verify({ text, network, mayVerify }, signal) {
       const digest = digestOf(text);
       const remembered = recall(digest);
@@ -135,7 +146,10 @@ export function createPasswordVerifier({
       const flight = pool.run(() => check(credentials, digest, pair));
       if (flight === undefined) return { outcome: "busy", retryAfterMs: BUSY_RETRY_AFTER_MS };
       backOff.charge(pair);
-      const shareable = flight.finally(() => inFlight.delete(digest));
+      const shareable = flight.finally(() => {
+        // After `forget` another one may stand there.
+        if (inFlight.get(digest) === shareable) inFlight.delete(digest);
+      });
       inFlight.set(digest, shareable);
       return untilAborted(shareable, signal);
     },

@@ -62,6 +62,8 @@ export function createProviderPasswordVerifier(
   const breaker = createCallBreaker({ clock, random });
   /** At most as many as the pool holds. */
   const inFlight = new Map<string, Promise<Verification>>();
+  /** Rises when everything is forgotten: a check that began before is neither remembered nor shared any more. */
+  let epoch = 0;
 
   const recall = (digest: string): Remembered | undefined => {
     const entry = memory.get(digest);
@@ -80,6 +82,7 @@ export function createProviderPasswordVerifier(
     const waitMs = breaker.waitMs();
     if (waitMs > 0) return withoutAnswer(pair, waitMs);
     const askedMs = clock.monotonicMs();
+    const begunIn = epoch;
     let answer: unknown;
     try {
       // Of IPv6 the network is the first half of an address.
@@ -103,7 +106,7 @@ export function createProviderPasswordVerifier(
     const accepted: Accepted = { outcome: "accepted", principal, fingerprint: digest };
     const leftMs = countsUntilMs - clock.wallMs();
     const untilMs = askedMs + Math.min(rememberMs, leftMs);
-    memory.set(digest, { accepted, untilMs }, ENTRY_BYTES);
+    if (epoch === begunIn) memory.set(digest, { accepted, untilMs }, ENTRY_BYTES);
     return accepted;
   };
 
@@ -137,7 +140,11 @@ export function createProviderPasswordVerifier(
   return {
     issuer,
     rememberedUntilMs: (fingerprint) => recall(fingerprint)?.untilMs ?? 0,
-    forget: () => memory.clear(),
+    forget() {
+      epoch++;
+      memory.clear();
+      inFlight.clear();
+    },
     verify({ text, network, mayVerify }, signal) {
       const digest = digestOf(text);
       const remembered = recall(digest);
@@ -154,7 +161,10 @@ export function createProviderPasswordVerifier(
       const flight = pool.run(() => check(credentials, asker));
       if (flight === undefined) return { outcome: "busy", retryAfterMs: SHORTEST_RETRY_MS };
       backOff.charge(pair);
-      const shareable = flight.finally(() => inFlight.delete(digest));
+      const shareable = flight.finally(() => {
+        // After `forget` another one may stand there.
+        if (inFlight.get(digest) === shareable) inFlight.delete(digest);
+      });
       inFlight.set(digest, shareable);
       return untilAborted(shareable, signal);
     },

@@ -89,6 +89,19 @@ describe("RevocationIndex", () => {
     assert.equal(index.refuses({ ...client, issuedAtSeconds: T + 6 }), false);
   });
 
+  test("refuses() whoever does not say when they signed in, unless our own session with them began later", () => {
+    const index = indexWith(subject());
+    const silent = { ...ada, authTimeSeconds: 0, issuedAtSeconds: T + 1_000 };
+    assert.equal(index.refuses(silent), true, "a token alone");
+    const began = (sessionCreatedSeconds: number) => ({ ...silent, sessionCreatedSeconds });
+    assert.equal(index.refuses(began(T + 5)), true);
+    assert.equal(isEndedBy(began(T + 5), subject()), true);
+    assert.equal(index.refuses(began(T + 6)), false);
+    assert.equal(isEndedBy(began(T + 6), subject()), false);
+    const earlier = { ...began(T + 1_000), authTimeSeconds: T };
+    assert.equal(index.refuses(earlier), true, "what the provider says weighs more");
+  });
+
   test("add() keeps the later time and the longer memory, whatever the order", () => {
     for (const order of [
       [subject(T), subject(T - 500)],

@@ -159,9 +159,17 @@ function isSignedInTooEarly(
   if (principal.acr === BASIC_ACR) return false;
   // Nobody signs in with client credentials; each token is a fresh proof, and says when it was given.
   const atSeconds =
-    principal.kind === "client" ? principal.issuedAtSeconds : principal.authTimeSeconds;
+    principal.kind === "client" ? principal.issuedAtSeconds : signedInSecondsOf(principal);
   // 0 is "not said", and comes out as too early.
   return atSeconds <= revoked.atSeconds + DOUBTFUL_SECONDS;
+}
+
+/**
+ * Of a provider that does not say when somebody signed in, the beginning of our own session with them counts: we saw it. A
+ * token that somebody merely shows has none, so a stolen one of such a provider stays refused.
+ */
+function signedInSecondsOf({ authTimeSeconds, sessionCreatedSeconds = 0 }: Principal): number {
+  return authTimeSeconds > 0 ? authTimeSeconds : sessionCreatedSeconds;
 }
 
 function isIssuedTooEarly(

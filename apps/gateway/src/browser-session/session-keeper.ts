@@ -194,12 +194,12 @@ export class SessionKeeper implements Disposable {
     const records =
       "sid" in key
         ? this.#store.ofProviderSession(key.issuer, key.sid)
-        : this.#store
-            .ofPerson(key.issuer, key.subject)
-            .filter(
-              ({ authTimeSeconds }) =>
-                authTimeSeconds <= (key.signedInUntilSeconds ?? Number.POSITIVE_INFINITY),
-            );
+        : this.#store.ofPerson(key.issuer, key.subject).filter(
+            // As the index of revocations has it: where the provider is silent, our own session's beginning counts.
+            ({ authTimeSeconds, beganMs }) =>
+              (authTimeSeconds > 0 ? authTimeSeconds : Math.floor(beganMs / 1_000)) <=
+              (key.signedInUntilSeconds ?? Number.POSITIVE_INFINITY),
+          );
     await this.end(records, "revoked");
     return records.length;
   }

@@ -24,12 +24,15 @@ import { passwordIssuersOf, passwordsOnThisThread, type OpenPasswords } from "./
 import { passwordCredentials } from "./password-credentials.ts";
 import { kindOfCredential, type CredentialName } from "./presented-credential.ts";
 import type { ProofMemory } from "./proof-memory.ts";
+import { forgetPasswordsOf } from "./revoked-passwords.ts";
 import { createTokenReader } from "./token-reader.ts";
 
 /** The identifier over everything under `identity`, with what it keeps running. */
 export interface ConfiguredIdentifier extends Identifier, Disposable {
   /** One part per issuer, for `/readyz`. */
   readiness(): readonly Readiness[];
+  /** Forgets which passwords of these issuers' people were good. */
+  forgetPasswords(issuers: readonly string[]): void;
 }
 
 export interface IdentifierOptions {
@@ -87,7 +90,7 @@ export async function createIdentifier({
   ];
   for (const kind of kinds) opened.use(kind);
   for (const { jwt } of tokens.values()) jwt?.start();
-  return new RouteIdentifier({ kinds, keys, log: means.log, opened: opened.move() });
+  return new RouteIdentifier({ kinds, keys, passwords, log: means.log, opened: opened.move() });
 }
 
 /** Finds out which credential a call shows, and gives the call to that kind. */
@@ -95,23 +98,27 @@ class RouteIdentifier implements ConfiguredIdentifier {
   readonly #kinds: readonly CredentialKind[];
   readonly #byName: ReadonlyMap<CredentialName, CredentialKind>;
   readonly #keys: KeyCredentials;
+  readonly #passwords: ReadonlyMap<string, PasswordVerifier>;
   readonly #log: Log;
   readonly #opened: DisposableStack;
 
   constructor({
     kinds,
     keys,
+    passwords,
     log,
     opened,
   }: {
     kinds: readonly CredentialKind[];
     keys: KeyCredentials;
+    passwords: ReadonlyMap<string, PasswordVerifier>;
     log: Log;
     opened: DisposableStack;
   }) {
     this.#kinds = kinds;
     this.#byName = new Map(kinds.map((kind) => [kind.name, kind]));
     this.#keys = keys;
+    this.#passwords = passwords;
     this.#log = log;
     this.#opened = opened;
   }
@@ -163,6 +170,10 @@ class RouteIdentifier implements ConfiguredIdentifier {
 
   readiness(): readonly Readiness[] {
     return this.#kinds.flatMap((kind) => kind.readiness());
+  }
+
+  forgetPasswords(issuers: readonly string[]): void {
+    forgetPasswordsOf(this.#passwords.values(), issuers);
   }
 
   [Symbol.dispose](): void {

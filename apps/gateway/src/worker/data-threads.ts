@@ -29,7 +29,7 @@ export type Tell = (kind: string, payload: unknown, deadlineMs: number) => Promi
 export class DataThreads {
   /** By kind of question; filled before the host starts. */
   readonly #answers = new Map<string, BusHandler>();
-  /** Handlers of a data plane on this thread; empty when there are workers. */
+  /** Handlers on this thread: of its data plane, or of what it does for its workers. */
   readonly #told = new Map<string, BusHandler>();
   #tellWorkers: Tell | undefined;
 

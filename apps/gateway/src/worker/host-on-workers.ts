@@ -1,5 +1,6 @@
 import type { PasswordVerifier } from "@tidegate/auth";
 import { passwordIssuersOf, passwordsOnThisThread } from "../identify/open-passwords.ts";
+import { FORGET_REVOKED_PASSWORDS, forgetPasswordsOf } from "../identify/revoked-passwords.ts";
 import type { DataPlaneHost } from "./data-plane-host.ts";
 import { FORGET_PASSWORDS, PASSWORD, passwordAnswer } from "./remote-passwords.ts";
 import { Supervisor, type SupervisorOptions } from "./supervisor.ts";
@@ -26,6 +27,12 @@ export async function hostOnWorkers(
     parts.defer(() => verifier[Symbol.dispose]?.());
     passwords.set(name, verifier);
   }
+  // The main thread first, so that no worker remembers anew what this one had not forgotten yet.
+  dataThreads
+    .join()
+    .whenTold(FORGET_REVOKED_PASSWORDS, (issuers) =>
+      forgetPasswordsOf(passwords.values(), issuers as readonly string[]),
+    );
   dataThreads.answer(PASSWORD, passwordAnswer(passwords));
   const passwordIssuers = Object.fromEntries(
     [...passwords].map(([name, { issuer }]) => [name, issuer]),

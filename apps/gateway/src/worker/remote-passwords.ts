@@ -43,16 +43,20 @@ export function remotePasswords({
   clock: Clock;
   random: Random;
 }): OpenPasswords {
-  const memories = new Set<Map<string, Remembered>>();
-  main.whenTold(FORGET_PASSWORDS, () => memories.forEach((memory) => memory.clear()));
+  const verifiers = new Set<PasswordVerifier>();
+  main.whenTold(FORGET_PASSWORDS, () => verifiers.forEach((verifier) => verifier.forget()));
   return (name) => {
     const memory = new Map<string, Remembered>();
-    memories.add(memory);
+    /** Rises when all is forgotten: an answer that was asked for before is not remembered. */
+    let epoch = 0;
     const secret = random.bytes(32);
     const verifier: PasswordVerifier = {
       issuer: issuers[name] ?? name,
       rememberedUntilMs: () => 0,
-      forget: () => memory.clear(),
+      forget() {
+        epoch++;
+        memory.clear();
+      },
       verify({ text, network, mayVerify }, signal) {
         const digest = createHmac("sha256", secret).update(text).digest("base64url");
         const known = memory.get(digest);
@@ -66,6 +70,7 @@ export function remotePasswords({
       digest: string,
       signal: AbortSignal,
     ): Promise<Verification> => {
+      const askedIn = epoch;
       let answer: PasswordAnswer;
       try {
         answer = (await main.ask(PASSWORD, question, ANSWER_DEADLINE_MS)) as PasswordAnswer;
@@ -76,13 +81,14 @@ export function remotePasswords({
       signal.throwIfAborted();
       const verification = frozen(answer.verification);
       memory.delete(digest);
-      if (answer.rememberUntilMs > 0) {
+      if (answer.rememberUntilMs > 0 && epoch === askedIn) {
         memory.set(digest, { verification, untilMs: answer.rememberUntilMs });
         const [oldest] = memory.keys();
         if (memory.size > MAX_REMEMBERED && oldest !== undefined) memory.delete(oldest);
       }
       return verification;
     };
+    verifiers.add(verifier);
     return Promise.resolve(verifier);
   };
 }

@@ -18,6 +18,7 @@ import { keyFieldsOf } from "../identify/key-credentials.ts";
 import { noteKeyUse } from "../identify/key-use.ts";
 import { joinProofMemory } from "../identify/proof-memory.ts";
 import type { OpenPasswords } from "../identify/open-passwords.ts";
+import { FORGET_REVOKED_PASSWORDS } from "../identify/revoked-passwords.ts";
 import type { CallLimiter } from "../judge/call-limiter.ts";
 import type { ThreadPenalties } from "../penalty/open-penalties.ts";
 import { PENALTIES_CHANGED } from "../penalty/tell-penalties.ts";
@@ -132,6 +133,9 @@ export async function runDataPlane(options: DataPlaneOptions): Promise<RunningDa
         ...(browserSessions === undefined ? [] : [sessionCredentials(browserSessions, { log })]),
       ],
     }),
+  );
+  options.main.whenTold(FORGET_REVOKED_PASSWORDS, (issuers) =>
+    identifier.forgetPasswords(issuers as readonly string[]),
   );
   const keys = loadAssertionKeys({ folder: config.dataFolder, clock, random });
   const revocations = parts.use(new Revocations(clock));
