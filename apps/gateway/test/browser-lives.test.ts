@@ -92,6 +92,26 @@ describe("browser sessions: renewal", () => {
     assert.equal((await t.session(browser))["signedIn"], false);
   });
 
+  test("a refusal without a reason ends the session once its tokens are over, and not before", async () => {
+    const clock = shiftedClock();
+    await using t = await setUpSessions({ clock });
+    const browser = await t.signedIn("ada");
+    t.provider.isTaciturn = true;
+    t.provider.outages.set("/token", 400);
+    clock.shiftMs = 270_000;
+    assert.equal(await statusOf(t, browser), 200);
+    assert.equal(refreshes(t), 1);
+    assert.equal((await t.gateway.logged("session.ended")).length, 0);
+    clock.shiftMs = 301_000;
+    await waitFor(async () => (await statusOf(t, browser)) === 401, {
+      what: "the end of the session",
+      deadlineMs: 10_000,
+    });
+    const [ended] = await t.gateway.loggedAtLeast("session.ended", 1);
+    assert.equal(ended?.["why"], "refused-by-provider");
+    assert.equal((await t.session(browser))["signedIn"], false);
+  });
+
   test("a refresh that names another person ends the session", async () => {
     const clock = shiftedClock();
     await using t = await setUpSessions({ clock });

@@ -13,6 +13,8 @@ export interface OpenProvider extends AsyncDisposable {
   readonly asked: Map<string, number>;
   /** What the next requests to a path get instead of an answer of the provider's. */
   readonly outages: Map<string, number>;
+  /** Whether those answers have nothing in them. */
+  isTaciturn: boolean;
   /** Runs before a request is answered, by its path. */
   readonly before: Map<string, () => Promise<void>>;
   /** The level that the next sign-ins reach. */
@@ -132,6 +134,7 @@ export async function openProvider(options: {
     url,
     asked: new Map(),
     outages: new Map(),
+    isTaciturn: false,
     before: new Map(),
     acr: "pwd",
     signedInSecondsAgo: 0,
@@ -169,6 +172,10 @@ export async function openProvider(options: {
       await self.before.get(pathname)?.();
       const outage = self.outages.get(pathname);
       if (outage !== undefined) {
+        if (self.isTaciturn) {
+          answer.writeHead(outage).end();
+          return;
+        }
         // 400 is how a token endpoint refuses (RFC 6749 §5.2); everything else is an outage.
         answer.writeHead(outage, { "content-type": "application/json" });
         answer.end(outage === 400 ? '{"error":"invalid_grant"}' : "out of order");

@@ -21,7 +21,7 @@ export interface GrantedTokens {
 /** What came of asking a provider. `why` is for the log alone. */
 export type ProviderAnswer<Value> =
   | { readonly outcome: "granted"; readonly value: Value }
-  /** The provider said no, in the words of RFC 6749 and OpenID Connect. */
+  /** The provider said no, in the words of RFC 6749 and OpenID Connect; `error` is empty when it said no more than no. */
   | { readonly outcome: "refused"; readonly error: string; readonly why: string }
   /** What came is not what was asked for: an attack, or a provider that is set up in another way. */
   | {
@@ -156,15 +156,14 @@ export class ProviderClient {
   }
 
   refresh(refreshToken: string): Promise<ProviderAnswer<GrantedTokens>> {
-    return this.#ask(async (config) =>
-      toGranted(
-        await client.refreshTokenGrant(
-          config,
-          refreshToken,
-          present({ resource: this.#options.resource }),
-        ),
-      ),
-    );
+    return this.#ask(async (config) => {
+      const resource = present({ resource: this.#options.resource });
+      try {
+        return toGranted(await client.refreshTokenGrant(config, refreshToken, resource));
+      } catch (error) {
+        throw isBareRefusal(error) ? new BareRefusal() : error;
+      }
+    });
   }
 
   /** RFC 7009, where the provider offers it. */
@@ -276,8 +275,25 @@ const REFUSALS = new Set([
   "invalid_scope",
 ]);
 
+class BareRefusal extends Error {
+  override readonly message = "the provider refused without a reason";
+}
+
+/**
+ * A `400` with nothing in it, as some providers refuse. RFC 6749 §5.2 wants a reason: without one, nobody knows whether
+ * the grant is over or our registration is wrong.
+ */
+function isBareRefusal(error: unknown): boolean {
+  if (!(error instanceof client.ClientError)) return false;
+  const { cause } = error;
+  return (
+    cause instanceof Response && cause.status === 400 && cause.headers.get("content-type") === null
+  );
+}
+
 function toFailure(error: unknown): Exclude<ProviderAnswer<never>, { outcome: "granted" }> {
   const why = describe(error);
+  if (error instanceof BareRefusal) return { outcome: "refused", error: "", why };
   if (error instanceof client.AuthorizationResponseError)
     return { outcome: "refused", error: error.error, why };
   if (error instanceof client.ResponseBodyError)

@@ -124,7 +124,9 @@ export class SessionRefresher {
     }
     if (answer.outcome === "refused") {
       sessionNotRenewed(this.#log, { provider: provider.name, why: answer.why });
-      if (current !== undefined) await this.#end(current);
+      // A refusal without a reason may be meant for us: as long as something is granted, it may still be put right.
+      const isFinal = answer.error !== "" || this.#clock.wallMs() >= record.grantedUntilMs;
+      if (current !== undefined && isFinal) await this.#end(current);
       return;
     }
     this.#notRenewed(record, answer.why);
