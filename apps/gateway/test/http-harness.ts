@@ -24,6 +24,8 @@ export interface GatewayOptions {
   /** Where `service` is. */
   readonly targets: readonly string[];
   readonly upstream?: Partial<Upstream>;
+  /** Others beside `service`, for routes that name them in `to`. */
+  readonly moreUpstreams?: GatewayConfigInput["upstreams"];
   /** Default: everything goes to `service`, without a credential. */
   readonly routes?: readonly (Partial<Route> & Pick<Route, "path">)[];
   readonly listen?: GatewayConfigInput["listen"];
@@ -34,6 +36,8 @@ export interface GatewayOptions {
   readonly revocation?: GatewayConfigInput["revocation"];
   readonly limitStore?: GatewayConfigInput["limitStore"];
   readonly drainTimeoutMs?: number;
+  /** The least that is logged; default: information. */
+  readonly logLevel?: NonNullable<GatewayConfigInput["record"]>["level"];
   /** Default: everything on this thread. */
   readonly threads?: number;
   /** Default: one of its own, gone with the gateway. */
@@ -55,6 +59,8 @@ export interface GatewayUnderTest extends AsyncDisposable {
   ask(bytes: string, options?: { readonly method?: string }): Promise<RawAnswer>;
   /** Log lines of an event, parsed; the log is read again each time. */
   logged(event: string): Promise<Record<string, unknown>[]>;
+  /** All that was logged, as it was written. */
+  logText(): Promise<string>;
   /** Waits until so many lines of an event are there. */
   loggedAtLeast(event: string, count: number): Promise<Record<string, unknown>[]>;
 }
@@ -72,14 +78,20 @@ export async function startGateway(options: GatewayOptions): Promise<GatewayUnde
       penalty: options.penalty,
       revocation: options.revocation,
       limitStore: options.limitStore,
-      upstreams: { service: { targets: [...options.targets], ...options.upstream } },
+      upstreams: {
+        service: { targets: [...options.targets], ...options.upstream },
+        ...options.moreUpstreams,
+      },
       limits: options.limits ?? [],
       routes: (options.routes ?? [{ path: "/**" }]).map((route) => ({
         to: "service",
         auth: "none" as const,
         ...route,
       })),
-      record: { destination: folder.file("log") },
+      record: {
+        destination: folder.file("log"),
+        ...(options.logLevel === undefined ? {} : { level: options.logLevel }),
+      },
       shutdown: { drainTimeoutMs: options.drainTimeoutMs ?? 100 },
     } satisfies GatewayConfigInput,
     { folder: folder.path },
@@ -90,8 +102,9 @@ export async function startGateway(options: GatewayOptions): Promise<GatewayUnde
     observeThread: (thread, worker) => (threads[worker] = thread),
   });
   const { port, url, adminUrl } = await gateway.start();
+  const logText = (): Promise<string> => readFile(folder.file("log"), "utf8").catch(() => "");
   const logged = async (event: string): Promise<Record<string, unknown>[]> => {
-    const text = await readFile(folder.file("log"), "utf8").catch(() => "");
+    const text = await logText();
     const lines = text.split("\n").filter((line) => line !== "");
     return lines
       .map((line) => JSON.parse(line) as Record<string, unknown>)
@@ -112,6 +125,7 @@ export async function startGateway(options: GatewayOptions): Promise<GatewayUnde
       return await readAnswer(client, method === undefined ? {} : { method });
     },
     logged,
+    logText,
     loggedAtLeast: (event, count) =>
       waitFor(
         async () => {

@@ -140,7 +140,10 @@ describe("a close frame", () => {
     socket.end();
     client.halfClose();
     const record = await gateway.record();
-    assert.deepEqual([record.closeReason, record.endedBy], ["restart", "upstream"]);
+    assert.deepEqual(
+      [record.closeCode, record.closeReason, record.endedBy],
+      [1001, "", "upstream"],
+    );
   });
 });
 

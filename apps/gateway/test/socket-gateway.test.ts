@@ -154,7 +154,7 @@ describe("the gateway's sockets", () => {
     assert.equal(line["connectionId"], answer.headers["tidegate-connection"]);
     assert.deepEqual(
       [line["closeCode"], line["closeReason"], line["endedBy"]],
-      [1000, "done", "client"],
+      [1000, "", "client"],
     );
     assert.deepEqual(line["dropped"], { upstream: { text: 3 }, client: {} });
   });

@@ -173,10 +173,7 @@ describe("a relay", () => {
     client.halfClose();
     socket.end();
     const record = await gateway.record();
-    assert.deepEqual(
-      [record.closeCode, record.closeReason, record.endedBy],
-      [4000, "bye", "client"],
-    );
+    assert.deepEqual([record.closeCode, record.closeReason, record.endedBy], [4000, "", "client"]);
     assert.deepEqual([...record.messages[TOWARDS.upstream]], [1, 1, 2]);
     assert.deepEqual([...record.bytes[TOWARDS.upstream]], [5, 4, 3 + 5]);
     assert.deepEqual([...record.messages[TOWARDS.client]], [0, 0, 2]);

@@ -47,6 +47,7 @@ export interface SocketRecord {
   readonly subject: string;
   readonly target: string;
   readonly closeCode: number;
+  /** The gateway's own; empty where a peer said the code. */
   readonly closeReason: string;
   /** Who ended it. */
   readonly endedBy: "client" | "upstream" | "gateway";

@@ -62,8 +62,6 @@ export class Direction implements FrameGuard {
   lastReadMs: number;
   /** Whether the source said that it will send no more. Written by the owner. */
   hasEnded = false;
-  /** Reason text of the close frame that passed. */
-  closeReason = "";
   /** The sink takes nothing for now. */
   isBlocked = false;
   /** When that began, or when it last took something; for the bound on slow readers. */
@@ -246,7 +244,6 @@ export class Direction implements FrameGuard {
     } else if (opcode === OPCODE.close) {
       // A close is the end of all this: no limit may keep it from arriving.
       this.#count(classIndex, 1, frame.payloadBytes);
-      this.closeReason = frame.controlPayload.toString("utf8", 2, Math.max(2, frame.payloadBytes));
       return FRAME_VERDICT.pass;
     } else if (
       opcode === OPCODE.pong &&

@@ -2,7 +2,7 @@ import type { Direction } from "./direction.ts";
 import { CLIENT_LOST, type Ending } from "./ending.ts";
 import type { RelayParts, RelayRequest } from "./open-relay.ts";
 
-/** How a socket came to its end. `code` and `reason` are the first that were said. */
+/** How a socket came to its end. `code` is the first that was said, `reason` what the gateway said with it. */
 export interface SocketEnd {
   readonly endedBy: Ending["endedBy"];
   readonly code: number;

@@ -226,7 +226,8 @@ export class Relay implements LiveSocket, LiveSession, DirectionOwner {
     const isClient = direction === this.#fromClient;
     this.#conclude(isClient ? "client" : "upstream", {
       code: direction.walker.closeCode,
-      reason: direction.closeReason,
+      // A peer's text is a message like any other and may hold what it likes: only words of ours are written down.
+      reason: "",
     });
     this.#part();
     if (this.#otherOf(direction).isClosed) {
