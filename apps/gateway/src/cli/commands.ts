@@ -208,6 +208,44 @@ export const COMMANDS = {
       ],
     ],
   },
+  token: {
+    positionals: ["[user]"],
+    options: {
+      config: {
+        value: "<file>",
+        summary: "The configuration. Default: the only one of the working folder.",
+      },
+      provider: {
+        value: "<name>",
+        summary: "Where to sign in: a name under `identity`. Default: the only OpenID provider.",
+      },
+      client: {
+        value: "<id>",
+        summary: "A public native client of the provider. Default: `commandLineClient`.",
+      },
+      scope: {
+        value: "<names>",
+        summary: "What to ask for. Default: every scope that a route of the provider wants.",
+      },
+      resource: {
+        value: "<uri>",
+        summary: "Whose access token to ask for (RFC 8707). Default: as in the browser.",
+      },
+      open: { summary: "Open the address in a browser, by xdg-open." },
+      ...json,
+    },
+    summary: "Sign in, and print an access token.",
+    text: [
+      "Signs in at an OpenID provider of the configuration, as a public native client with PKCE (RFC 8252), and prints the access token alone on standard output. The address to open in a browser of this machine goes to standard error; `user` is a hint for the page. The answer comes back to a free port of 127.0.0.1, which is open for that one answer, five minutes at most. Register `http://127.0.0.1/callback` for the client at the provider.",
+      "In the folder of a demo that `npm start` made (or with TIDEGATE_DATA) no configuration is needed: the demo's people are signed in by themselves, with the password that the banner shows, over the provider's own pages.",
+      "`--json` prints what the provider answered, but for a refresh token, which is not kept either.",
+    ],
+    examples: [
+      ["tidegate token ada", "in the demo: her token"],
+      ["tidegate token ada@example.org --provider people --open", "by the browser"],
+      ['tidegate token ada --scope "tasks:read"', "a token that can only read"],
+    ],
+  },
   version: {
     positionals: [],
     options: json,

@@ -1,5 +1,5 @@
 import { systemClock, systemRandom } from "@tidegate/clock";
-import { processTerminal as terminal } from "./process-terminal.ts";
+import { openBrowser, processTerminal as terminal } from "./process-terminal.ts";
 import { runCommand } from "./run-command.ts";
 import { startCommand, type ProcessLife } from "./start-command.ts";
 import type { ExitCode } from "./terminal.ts";
@@ -29,6 +29,11 @@ process.exitCode = await runCommand(process.argv.slice(2), terminal, {
     const { createGateway } = await import("../gateway.ts");
     const parts = { terminal, life, clock: systemClock, random: systemRandom, createGateway };
     return startCommand(parts, { file });
+  },
+  async token(call): Promise<ExitCode> {
+    const { tokenCommand } = await import("./token-command.ts");
+    const parts = { terminal, clock: systemClock, random: systemRandom, openBrowser };
+    return tokenCommand(parts, call);
   },
 });
 // The channel to the starter would keep this process alive with nothing left to do.

@@ -1,3 +1,5 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { Writable } from "node:stream";
 import type { Terminal } from "./terminal.ts";
@@ -10,6 +12,16 @@ export const processTerminal: Terminal = {
   complain: (line) => void process.stderr.write(`${line}\n`),
   readSecret,
 };
+
+/** Opens an address in the person's browser, which goes on without us. @returns whether there is a program for it */
+export async function openBrowser(url: string): Promise<boolean> {
+  const program = spawn("xdg-open", [url], { stdio: "ignore", detached: true });
+  program.unref();
+  return await once(program, "spawn").then(
+    () => true,
+    () => false,
+  );
+}
 
 const LONGEST_SECRET = 1_024;
 

@@ -7,6 +7,7 @@ import { keysCommand } from "./keys-command.ts";
 import { limitsCommand } from "./limits-command.ts";
 import { penaltiesCommand } from "./penalties-command.ts";
 import { EXIT, type ExitCode, type Terminal } from "./terminal.ts";
+import type { TokenCall } from "./token-command.ts";
 import { usersCommand } from "./users-command.ts";
 import { revokeCommand } from "./revoke-command.ts";
 import { versionCommand } from "./version-command.ts";
@@ -14,6 +15,7 @@ import { versionCommand } from "./version-command.ts";
 /** What only some commands need, made when they do: a gateway takes time and memory to load. */
 export interface LateParts {
   start(file: string | undefined): Promise<ExitCode>;
+  token(call: TokenCall): Promise<ExitCode>;
 }
 
 /** Runs one command line. Every failure that is not a bug ends as text and a number. */
@@ -105,6 +107,17 @@ function run(
         isLeak: options.has("leaked"),
         admin: textOf(options.get("admin")),
         tokenFile: textOf(options.get("token-file")),
+        isJson,
+      });
+    case "token":
+      return late.token({
+        user: first,
+        config: textOf(options.get("config")),
+        provider: textOf(options.get("provider")),
+        client: textOf(options.get("client")),
+        scope: textOf(options.get("scope")),
+        resource: textOf(options.get("resource")),
+        isOpened: options.has("open"),
         isJson,
       });
     default:

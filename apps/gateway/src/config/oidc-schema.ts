@@ -172,6 +172,13 @@ export const oidcSchema = z.strictObject({
     .describe(
       "The gateway's own registration at the provider: for browser sessions, `introspection`, `basic`, and logout tokens at `/.tidegate/backchannel-logout`.",
     ),
+  commandLineClient: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      "`client_id` of a public native client for `tidegate token`, registered with the redirect URI `http://127.0.0.1/callback`. Default: none; `--client` names one.",
+    ),
   logoutTokenTypes: z
     .array(z.string().min(1))
     .min(1)
