@@ -6,8 +6,6 @@ export interface BodySource {
   sayContinue(): void;
   /** From now on, or again, the body is taken; what was held back comes first. */
   bodyTaken(): void;
-  /** The body is not taken for now: nothing more may be read from the client. */
-  bodyPaused(): void;
 }
 
 /** A request's body. Knows whether it came whole, which decides what may be told upstream. */
@@ -64,8 +62,8 @@ export class Http1Body implements RequestBody {
 
   pause(): void {
     if (this.isPaused || this.isDone) return;
+    // The connection holds what comes meanwhile, up to its bound; so it learns when the client leaves.
     this.isPaused = true;
-    this.#source?.bodyPaused();
   }
 
   resume(): void {

@@ -1,10 +1,13 @@
 // Longer than 400 lines: one state machine, whose order of events is read in one place or not understood.
 
+import { Readable } from "node:stream";
 import type { Socket } from "node:net";
 import type { Clock, Deadline, Deadlines } from "@tidegate/clock";
 import type { Peer } from "../judge/call.ts";
 import { REASON } from "../judge/reason.ts";
+import { readClientAsStream, readClientTo } from "./client-reader.ts";
 import { writeRawAnswer } from "./raw-answer.ts";
+import { readBuffer } from "./read-buffer.ts";
 import type { Flaw } from "./request-line.ts";
 import { RequestParser, STEP, type ParsedHead } from "./request-parser.ts";
 import type { ConnectionOwner, Turn } from "./turn.ts";
@@ -38,6 +41,8 @@ export class Http1Connection implements AnswerSink, BodySource {
   readonly #waiting: Turn[] = [];
   /** Bytes that cannot be read on yet; see `MAX_HELD_BYTES`. */
   #held: Buffer | undefined;
+  /** Whether the bytes in hand are the thread's read buffer: others stand there after this turn. */
+  #isLent = false;
   /** Inside `#advance`, which goes on by itself when an answer ends at once. */
   #isAdvancing = false;
   /** A refusal that must not overtake the answers still owed. */
@@ -170,10 +175,6 @@ export class Http1Connection implements AnswerSink, BodySource {
     this.#advance();
   }
 
-  bodyPaused(): void {
-    this.socket.pause();
-  }
-
   /** Answers outside any turn and ends the connection. */
   refuseRaw(status: number, fields: readonly string[], body: string): void {
     this.#isClosing = true;
@@ -185,12 +186,20 @@ export class Http1Connection implements AnswerSink, BodySource {
   }
 
   #listen(): void {
-    this.socket.on("data", this.#received);
+    const early = readClientTo(this.socket, this.#taken);
+    // Whoever makes the connection must first know it; nothing else is read before that.
+    if (early.length > 0) queueMicrotask(() => this.#received(early));
     this.socket.on("end", this.#ended);
     this.socket.on("drain", this.#drained);
   }
 
-  #received = (chunk: Buffer): void => {
+  #taken = (bytes: Buffer, byteCount: number): void => {
+    this.#isLent = bytes === readBuffer;
+    this.#received(byteCount === bytes.length ? bytes : bytes.subarray(0, byteCount));
+    this.#isLent = false;
+  };
+
+  #received(chunk: Buffer): void {
     if (this.#isLingering) {
       this.#lingeredBytes += chunk.length;
       if (this.#lingeredBytes > LINGER_BYTES) this.socket.destroy();
@@ -203,9 +212,10 @@ export class Http1Connection implements AnswerSink, BodySource {
     this.#isAdvancing = true;
     this.#read(chunk);
     this.#isAdvancing = false;
+    this.#isLent = false;
     if (this.#held === undefined && this.#waiting.length === 0) this.#settle();
     else this.#advance();
-  };
+  }
 
   /** Goes on with what is held and who waits, until nothing more can be done now. */
   #advance(): void {
@@ -264,8 +274,13 @@ export class Http1Connection implements AnswerSink, BodySource {
       : false;
   }
 
+  /** Bytes that may be kept. */
+  #owned(bytes: Buffer): Buffer {
+    return this.#isLent ? Buffer.from(bytes) : bytes;
+  }
+
   #hold(bytes: Buffer): void {
-    this.#held = this.#held === undefined ? bytes : Buffer.concat([this.#held, bytes]);
+    this.#held = this.#held === undefined ? this.#owned(bytes) : Buffer.concat([this.#held, bytes]);
     if (this.#held.length > MAX_HELD_BYTES) this.socket.pause();
   }
 
@@ -288,7 +303,8 @@ export class Http1Connection implements AnswerSink, BodySource {
         case STEP.chunk: {
           const { chunkStart, chunkEnd } = parser;
           const isAll = chunkStart === 0 && chunkEnd === bytes.length;
-          this.#body.received(isAll ? bytes : bytes.subarray(chunkStart, chunkEnd));
+          // What a slow upstream does not take at once waits for it.
+          this.#body.received(this.#owned(isAll ? bytes : bytes.subarray(chunkStart, chunkEnd)));
           if (parser.isBodyWhole) {
             parser.finish();
             this.#bodyEnded();
@@ -315,7 +331,7 @@ export class Http1Connection implements AnswerSink, BodySource {
   #takeHead(head: ParsedHead, bytes: Buffer, at: number): void {
     let isRefusedUpgrade = false;
     if (head.upgrade !== undefined || head.method === "CONNECT") {
-      if (this.#owner.upgrades(this, head, bytes.subarray(at))) return;
+      if (this.#owner.upgrades(this, head, this.#owned(bytes.subarray(at)))) return;
       isRefusedUpgrade = true;
     }
     const turn: Turn = { head, isRefusedUpgrade };
@@ -372,10 +388,11 @@ export class Http1Connection implements AnswerSink, BodySource {
     this.#isUpgraded = true;
     this.#deadline.dueMs = Number.POSITIVE_INFINITY;
     const { socket } = this;
-    socket.off("data", this.#received);
+    readClientAsStream(socket);
     socket.off("end", this.#ended);
     socket.off("drain", this.#drained);
-    socket.pause();
+    // The stream pauses and the socket reads on until that is full: how else would we learn that the client left?
+    Readable.prototype.pause.call(socket);
   }
 
   // A client that ends its side is taken to have left, as browsers leave; what runs for it is stopped.

@@ -7,7 +7,7 @@ import { isAllowedOrigin } from "../identify/other-sites.ts";
 import { principalKey } from "../judge/limit-key.ts";
 import type { Route } from "../route/route.ts";
 import { isTicketSubprotocol } from "../ticket/presented-ticket.ts";
-import { readClientTo } from "./client-reader.ts";
+import { readClientTo } from "../accept/client-reader.ts";
 import type { Closing } from "./ending.ts";
 import { inspectHandshake, type HandshakeOffer } from "./inspect-handshake.ts";
 import { ToldCallers } from "./told-callers.ts";

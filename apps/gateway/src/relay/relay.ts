@@ -14,7 +14,7 @@ import {
 import type { SocketAction } from "../judge/policy.ts";
 import type { LiveEntry, LiveSession, SessionEnding } from "../session/live-session.ts";
 import type { LiveSocket } from "../session/live-sockets.ts";
-import { readClientTo } from "./client-reader.ts";
+import { readClientTo } from "../accept/client-reader.ts";
 import { Direction, type DirectionOwner } from "./direction.ts";
 import {
   CLIENT_LOST,
@@ -34,7 +34,7 @@ import type { RelayParts, RelayRequest } from "./open-relay.ts";
 import { OwnPing } from "./own-ping.ts";
 import { SenderStrikes } from "./sender-strikes.ts";
 import { recordSocket, type SocketEnd } from "./record-socket.ts";
-import type { TakeBytes } from "./read-buffer.ts";
+import type { TakeBytes } from "../accept/read-buffer.ts";
 import type { UpstreamReader } from "./upstream-reader.ts";
 
 /**

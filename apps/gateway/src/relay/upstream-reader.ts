@@ -1,5 +1,5 @@
 import type { OnReadOpts } from "node:net";
-import { readBuffer, type TakeBytes } from "./read-buffer.ts";
+import { readBuffer, type TakeBytes } from "../accept/read-buffer.ts";
 
 /** Reads an upstream connection. It is given to `Upstream.connect`, and takes the place of `data` events. */
 export class UpstreamReader {

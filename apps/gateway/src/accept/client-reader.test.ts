@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { connect, createServer, type AddressInfo, type Socket } from "node:net";
-import { Duplex } from "node:stream";
+import { Duplex, Readable } from "node:stream";
 import { describe, test } from "node:test";
 import { waitFor } from "@tidegate/testkit";
-import { readClientTo } from "./client-reader.ts";
+import { readClientAsStream, readClientTo } from "./client-reader.ts";
 import { readBuffer } from "./read-buffer.ts";
 
 /** An accepted connection, paused, and the client at its other end. */
@@ -91,5 +91,70 @@ describe("readClientTo()", () => {
     stream.resume();
     stream.push("events");
     await waitFor(() => text() === "events", { what: "the bytes of events" });
+  });
+});
+
+describe("readClientAsStream()", () => {
+  test("gives the bytes to the stream, each chunk in memory of its own, until somebody takes them again", async () => {
+    await using sockets = await pair();
+    const { accepted, client } = sockets;
+    const first = taking(accepted);
+    accepted.resume();
+    client.write("one ");
+    await waitFor(() => first.text() === "one ", { what: "the bytes of one" });
+
+    readClientAsStream(accepted);
+    const chunks: Buffer[] = [];
+    const listener = (chunk: Buffer): void => void chunks.push(chunk);
+    accepted.on("data", listener);
+    client.write("two ");
+    await waitFor(() => chunks.length === 1, { what: "the bytes of two" });
+    client.write("2.5 ");
+    await waitFor(() => chunks.length === 2, { what: "the bytes behind two" });
+    assert.equal(Buffer.concat(chunks).toString(), "two 2.5 ");
+    assert.equal(first.text(), "one ", "who took before goes on taking");
+
+    accepted.pause();
+    accepted.off("data", listener);
+    const second = taking(accepted);
+    accepted.resume();
+    client.write("three");
+    await waitFor(() => second.text() === "three", { what: "the bytes of three" });
+    assert.equal(chunks.length, 2);
+    assert.equal(first.text(), "one ");
+  });
+
+  test("holds back what nobody listens to, no more than the stream's bound, and still tells of the end", async () => {
+    await using sockets = await pair();
+    const { accepted, client } = sockets;
+    const { text } = taking(accepted);
+    accepted.resume();
+    client.write("one");
+    await waitFor(() => text() === "one", { what: "the bytes of one" });
+    readClientAsStream(accepted);
+    Readable.prototype.pause.call(accepted);
+    const sent = Buffer.alloc(4 * accepted.readableHighWaterMark, "x");
+    client.end(sent);
+    await waitFor(() => accepted.readableLength >= accepted.readableHighWaterMark, {
+      what: "a full stream",
+    });
+    assert.ok(accepted.readableLength <= accepted.readableHighWaterMark + readBuffer.length);
+    let bytes = 0;
+    accepted.on("data", (chunk: Buffer) => (bytes += chunk.length));
+    const ended = once(accepted, "end");
+    accepted.resume();
+    await ended;
+    assert.equal(bytes, sent.length);
+  });
+
+  test("takes the listener from a stream that is no socket", async () => {
+    const stream = new Duplex({ read() {}, write: (_chunk, _encoding, done) => done() });
+    const { text } = taking(stream as unknown as Socket);
+    readClientAsStream(stream as unknown as Socket);
+    assert.equal(stream.listenerCount("data"), 0);
+    const chunk = once(stream, "data");
+    stream.push("events");
+    assert.equal(String((await chunk)[0]), "events");
+    assert.equal(text(), "");
   });
 });
