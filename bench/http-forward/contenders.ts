@@ -1,10 +1,11 @@
 import { writeFile } from "node:fs/promises";
 import { createPublicKey } from "node:crypto";
 import { join } from "node:path";
-import { freePort, type Issuer, type TempFolder, waitFor } from "@tidegate/testkit";
-import { startContender, type Contender } from "../harness/contender.ts";
+import type { Issuer, TempFolder } from "@tidegate/testkit";
+import type { Contender } from "../harness/contender.ts";
 import { oneAnswer } from "../harness/one-answer.ts";
 import type { Cores } from "../harness/pinning.ts";
+import { startedContenders } from "../harness/started-contenders.ts";
 import { gatewayCommand, logFileOf } from "./gateway.ts";
 import { haproxyCommand } from "./peers/haproxy.ts";
 import { nginxCommand } from "./peers/nginx.ts";
@@ -31,33 +32,15 @@ export async function startContenders(options: {
 }): Promise<Contenders> {
   const { folder, cores, upstreamPort, issuer, probe } = options;
   await using stack = new AsyncDisposableStack();
-  const all: Contender[] = [];
+  const { all, start } = stack.use(
+    startedContenders({
+      cores,
+      what: "to answer",
+      serves: async (port) => (await oneAnswer(port, probe)).status === 200,
+    }),
+  );
   const publicKeyFile = folder.file("issuer.pem");
   await writeFile(publicKeyFile, publicKeyOf(issuer));
-
-  const start = async (
-    name: string,
-    command: (port: number) => Promise<readonly string[]>,
-  ): Promise<void> => {
-    const port = await freePort();
-    const contender = await startContender({
-      name,
-      port,
-      command: await command(port),
-      cores,
-      core: "server",
-      env: { NODE_ENV: "production" },
-    });
-    stack.use(contender);
-    await waitFor(async () => (await oneAnswer(port, probe)).status === 200, {
-      what: `${name} to answer`,
-      deadlineMs: 15_000,
-      everyMs: 50,
-    }).catch((cause: unknown) => {
-      throw new Error(`Cannot use ${name}: ${contender.output()}`, { cause });
-    });
-    all.push(contender);
-  };
 
   for (const name of [OURS, OURS_WITHOUT_MEMORY]) {
     await start(name, (port) =>

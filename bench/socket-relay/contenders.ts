@@ -1,7 +1,8 @@
 import { join } from "node:path";
-import { freePort, type TempFolder, waitFor } from "@tidegate/testkit";
-import { startContender, type Contender } from "../harness/contender.ts";
+import type { TempFolder } from "@tidegate/testkit";
+import type { Contender } from "../harness/contender.ts";
 import type { Cores } from "../harness/pinning.ts";
+import { startedContenders } from "../harness/started-contenders.ts";
 import { gatewayCommand } from "./gateway.ts";
 import { haproxyTunnelCommand } from "./peers/haproxy-tunnel.ts";
 import { openSocket } from "./socket-load.ts";
@@ -24,33 +25,17 @@ export async function startContenders(options: {
 }): Promise<Contenders> {
   const { folder, cores, upstreamPort } = options;
   await using stack = new AsyncDisposableStack();
-  const all: Contender[] = [];
-  const logFile = folder.file("sockets.log");
-  const start = async (
-    name: string,
-    command: (port: number) => Promise<readonly string[]>,
-  ): Promise<void> => {
-    const port = await freePort();
-    const contender = await startContender({
-      name,
-      port,
-      command: await command(port),
+  const { all, start } = stack.use(
+    startedContenders({
       cores,
-      core: "server",
-      env: { NODE_ENV: "production" },
-    });
-    stack.use(contender);
-    await waitFor(
-      async () => {
+      what: "to accept a socket",
+      async serves(port) {
         (await openSocket(port, "/live")).destroy();
         return true;
       },
-      { what: `${name} to accept a socket`, deadlineMs: 15_000, everyMs: 50 },
-    ).catch((cause: unknown) => {
-      throw new Error(`Cannot use ${name}: ${contender.output()}`, { cause });
-    });
-    all.push(contender);
-  };
+    }),
+  );
+  const logFile = folder.file("sockets.log");
 
   await start(OURS, (port) => gatewayCommand({ folder, port, upstreamPort, logFile }));
   await start("haproxy-tunnel", (port) => haproxyTunnelCommand({ folder, port, upstreamPort }));

@@ -3,8 +3,16 @@
 import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
 import type { ServerResponse } from "node:http";
+import { connect } from "node:net";
 import { describe, test } from "node:test";
-import { freePort, readAnswer, startUpstream, waitFor, type RawServer } from "@tidegate/testkit";
+import {
+  freePort,
+  readAnswer,
+  startProcess,
+  startUpstream,
+  waitFor,
+  type RawServer,
+} from "@tidegate/testkit";
 import { fastClock, get, requestBytes, startGateway } from "./http-harness.ts";
 
 import { chunk, OK, problemOf, scripted } from "./scripted-upstream.ts";
@@ -95,6 +103,35 @@ describe("retry and timeouts", () => {
     const answer = await gateway.ask(get("/x"));
     assert.deepEqual([answer.status, problemOf(answer)], [504, "upstream-timeout"]);
     await waitFor(() => upstream.openConnections() === 0, { what: "the end of it upstream" });
+  });
+
+  test("a target that takes no connection in time is a 504", async () => {
+    // Listens and never accepts: a stopped process. Linux drops what does not fit into its queue any more.
+    const listens = `
+      const server = require("node:net").createServer().listen({ port: 0, host: "127.0.0.1", backlog: 1 }, () => {
+        require("node:fs").writeSync(1, "port " + server.address().port + "\\n");
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+      });`;
+    await using target = await startProcess({ args: ["-e", listens], readyWhen: /port \d+\n/ });
+    const port = Number(/port (\d+)/.exec(target.stdout())?.[1]);
+    using fillers = new DisposableStack();
+    const states = Array.from({ length: 6 }, () => {
+      const socket = connect({ port, host: "127.0.0.1" });
+      socket.on("error", () => undefined);
+      fillers.defer(() => socket.destroy());
+      return socket;
+    });
+    await waitFor(() => states.filter((socket) => !socket.connecting).length >= 2, {
+      what: "a full queue",
+    });
+    await using gateway = await startGateway({
+      targets: [`http://127.0.0.1:${port}`],
+      upstream: { connectTimeoutMs: 100 },
+    });
+    const answer = await gateway.ask(get("/x"));
+    assert.deepEqual([answer.status, problemOf(answer)], [504, "upstream-timeout"]);
+    const [line] = await gateway.loggedAtLeast("request", 1);
+    assert.equal(line?.["fault"], "upstream_timeout");
   });
 
   test("an answer that stalls is cut, and so is one that lasts too long", async () => {
