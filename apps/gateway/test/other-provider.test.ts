@@ -370,4 +370,21 @@ describe("both providers at once", { skip: missingProgram("glewlwyd") }, () => {
 
 describe("somebody else's provider", { skip: missingProgram("glewlwyd") }, () => {
   suite(glewlwydProvider);
+
+  test("its logout tokens, of a draft, are taken because the configuration says so and for no other reason", async () => {
+    await using t = await setUp(glewlwydProvider, {
+      identityOf({ people }) {
+        assert.ok(people.kind === "oidc");
+        const { logoutTokenTypes, ...rest } = people;
+        assert.deepEqual(logoutTokenTypes, ["logout+jwt", "JWT"]);
+        return { people: rest };
+      },
+    });
+    const ada = await t.provider.person("ada");
+    const browser = await t.signedIn(ada);
+    await ada.endSession();
+    const [refused] = await t.gateway.loggedAtLeast("revocation.report-refused", 1);
+    assert.equal(refused?.["why"], "header");
+    assert.equal(await t.status(browser), 200);
+  });
 });
