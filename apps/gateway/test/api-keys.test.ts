@@ -1,11 +1,14 @@
 // API keys at the real gateway, over two workers: shown, refused, rotated while it runs, and their last use written down.
 
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { describe, test } from "node:test";
 import { keysFileWriter, readKeyUses } from "@tidegate/auth";
 import { systemClock, systemRandom } from "@tidegate/clock";
 import { issuer as startIssuer, startUpstream, tempFolder, waitFor } from "@tidegate/testkit";
+import { WebSocket as WsClient } from "ws";
 import { get, startGateway } from "./http-harness.ts";
 
 async function setUp({ threads = 0 } = {}) {
@@ -40,6 +43,7 @@ async function setUp({ threads = 0 } = {}) {
         { path: "/pay", auth: { by: ["programs"], maxAgeSeconds: 300 } },
         { path: "/people", auth: { by: ["people"] } },
         { path: "/open" },
+        { path: "/live", auth: { by: ["programs"] }, websocket: {} },
       ],
     }),
   );
@@ -123,6 +127,52 @@ describe("API keys at the gateway", () => {
     await t.writer().remove("billing");
     await becomes(second, 401, "the key's end");
     await t.gateway.loggedAtLeast("keys.reloaded", 2);
+  });
+
+  test("end what they opened when they are rotated, disabled or revoked, on every worker, and their tickets with it", async () => {
+    await using t = await setUp({ threads: 2 });
+    const open = async (key: string) => {
+      const sockets = Array.from({ length: 6 }, () => {
+        const headers = { "x-api-key": key };
+        return new WsClient(`ws://localhost:${t.gateway.port}/live`, { headers });
+      });
+      const codes = sockets.map(async (socket) => Number((await once(socket, "close"))[0]));
+      await Promise.all(sockets.map((socket) => once(socket, "open")));
+      return { closed: Promise.all(codes).then((all) => new Set(all)) };
+    };
+    const other = await t.writer().add({ name: "other", scopes: [], expiresAtMs: undefined });
+    await waitFor(async () => (await t.status("/live", `X-Api-Key: ${other}`)) !== 401, {
+      what: "the other key",
+      everyMs: 300,
+    });
+    const first = await open(t.key);
+    const second = await t.writer().rotate("billing", systemClock.wallMs());
+    assert.deepEqual(await first.closed, new Set([4410]));
+    await waitFor(async () => (await t.status("/tasks", `X-Api-Key: ${second}`)) === 200, {
+      what: "the new key",
+      everyMs: 300,
+    });
+    const admin = (await readFile(join(t.gateway.dataFolder, "admin-token"), "utf8")).trim();
+    const id = t.key.slice(4, 18);
+    const answer = await fetch(
+      new URL(`/revocations?issuer=programs&token=${id}`, t.gateway.adminUrl),
+      { method: "POST", headers: { authorization: `Bearer ${admin}` } },
+    );
+    assert.equal(answer.status, 200, await answer.text());
+    assert.equal(await t.status("/tasks", `X-Api-Key: ${second}`), 401);
+    const ticket = await t.gateway.ask(
+      `POST /.tidegate/tickets HTTP/1.1\r\nHost: localhost:${t.gateway.port}\r\nX-Api-Key: ${other}\r\nContent-Type: application/json\r\nContent-Length: 16\r\nConnection: close\r\n\r\n{"path":"/live"}`,
+    );
+    assert.equal(ticket.status, 200, ticket.body.toString());
+    const shown = (JSON.parse(ticket.body.toString()) as { ticket: string }).ticket;
+    const others = await open(other);
+    await t.writer().setDisabled("other", true);
+    assert.deepEqual(await others.closed, new Set([4410]));
+    const late = new WsClient(`ws://localhost:${t.gateway.port}/live?tidegate_ticket=${shown}`);
+    const [response] = (await once(late, "unexpected-response").then(([, one]) => [one])) as [
+      { statusCode: number },
+    ];
+    assert.equal(response.statusCode, 401);
   });
 
   test("are used, and that is written down when the gateway stops at the latest", async () => {

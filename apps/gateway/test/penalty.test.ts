@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { setUser } from "@tidegate/auth";
+import { setUser, keysFileWriter } from "@tidegate/auth";
 import { systemRandom } from "@tidegate/clock";
 import { penaltiesCommand } from "../src/cli/penalties-command.ts";
 import { startRedis, startUpstream, tempFolder, waitFor } from "@tidegate/testkit";
@@ -131,6 +131,28 @@ for (const threads of [0, 2]) {
 }
 
 describe("penalties", () => {
+  test("a key in a field of its own is a credential: refused before it is looked at, it counts for no address", async () => {
+    const keys = folder.file("keys.json");
+    const nowMs = Date.now();
+    const key = await keysFileWriter({
+      path: keys,
+      fileName: "partners",
+      random: systemRandom,
+      nowMs,
+    }).add({ name: "billing", scopes: [], expiresAtMs: undefined });
+    const identity = {
+      programs: { kind: "api-keys", file: keys, header: "x-api-key" },
+    } as const;
+    const limits = [window("address", 10)];
+    const routes: Routes = [{ path: "/**", auth: { by: ["programs"] }, limits }];
+    await using parts = await open({ identity, routes });
+    await flood(parts.gateway, get("/", [`X-Api-Key: ${key}`, close]), 70);
+    assert.equal((await parts.gateway.logged("penalty.began")).length, 0);
+    // A field that no route knows is none.
+    await flood(parts.gateway, get("/", ["X-Other-Key: nonsense", close]), 70);
+    await parts.gateway.loggedAtLeast("penalty.began", 1);
+  });
+
   test("nobody is boxed by being named: refused credentials of a name count for nobody", async () => {
     await using parts = await open({
       routes: [{ path: "/**", auth: { by: ["people"] }, limits: [window("address", 10)] }],

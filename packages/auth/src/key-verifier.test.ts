@@ -85,6 +85,7 @@ describe("API keys", () => {
         issuedAtSeconds: 0,
         sessionId: "",
         tokenId: id,
+        secretId: first.principal.secretId,
         keyThumbprint: "",
         expiresAtMs: Number.POSITIVE_INFINITY,
       },
@@ -129,6 +130,33 @@ describe("API keys", () => {
       await t.writer().rotate("billing", t.clock.wallMs() + DAY);
     const { keys } = parseKeysFile(await readFile(t.path, "utf8"), "test");
     assert.equal([...keys.values()][0]?.secrets.length, 4);
+  });
+
+  test("renew() knows nobody whose secret, key or rights are gone, and gives others the end they have by now", async () => {
+    await using t = await setUp();
+    const shown = t.verifier.verify(t.billing);
+    assert.ok(shown.outcome === "accepted");
+    // What crossed threads is another object.
+    const old = structuredClone(shown.principal);
+    const wider = { ...old, scopes: new Set(["tasks:read", "tasks:write"]) };
+    assert.equal(t.verifier.renew(wider), undefined);
+    assert.equal(t.verifier.renew({ ...old, subject: "somebody" }), undefined);
+    assert.equal(t.verifier.renew(old), shown.principal);
+    const second = t.verifier.verify(await t.writer().rotate("billing", NOW + DAY));
+    assert.ok(second.outcome === "invalid", "not loaded yet");
+    await t.reloaded();
+    assert.equal(t.verifier.renew(old)?.expiresAtMs, NOW + DAY);
+    t.clock.advance(DAY);
+    assert.equal(t.verifier.renew(old), undefined);
+  });
+
+  test("renew() knows nobody of a disabled key", async () => {
+    await using t = await setUp();
+    const shown = t.verifier.verify(t.billing);
+    assert.ok(shown.outcome === "accepted");
+    await t.writer().setDisabled("billing", true);
+    await t.reloaded();
+    assert.equal(t.verifier.renew(shown.principal), undefined);
   });
 
   test("a file that cannot be used is told, and leaves the keys of before", async () => {

@@ -1,5 +1,6 @@
 import type { Clock } from "@tidegate/clock";
 import { hashApiKey, isApiKey, parseApiKey } from "./api-key.ts";
+import type { Principal } from "./principal.ts";
 import type { KeysSource } from "./keys-source.ts";
 import { invalid, type Verification } from "./verification.ts";
 
@@ -8,6 +9,11 @@ export interface KeyVerifier {
   /** The keys file's own issuer. */
   readonly issuer: string;
   verify(text: string): Verification;
+  /**
+   * Who somebody is now that was let in by a key of this file earlier, for what lives on: with the end that their secret
+   * has by now. Undefined when the key or the secret is withdrawn, has ended, or no longer has all their scopes.
+   */
+  renew(principal: Principal): Principal | undefined;
 }
 
 export function createKeyVerifier({
@@ -31,6 +37,13 @@ export function createKeyVerifier({
       // The hash of the file is not what stands for the key in memories.
       const fingerprint = hashApiKey(`fingerprint ${text}`);
       return { outcome: "accepted", principal: secret.principal, fingerprint };
+    },
+    renew({ subject, secretId, scopes }) {
+      const key = keys.current.keys.get(subject);
+      if (key === undefined || key.isDisabled) return undefined;
+      const secret = key.secrets.find(({ principal }) => principal.secretId === secretId);
+      if (secret === undefined || clock.wallMs() >= secret.expiresAtMs) return undefined;
+      return scopes.isSubsetOf(secret.principal.scopes) ? secret.principal : undefined;
     },
   };
 }

@@ -1,3 +1,4 @@
+import { hashApiKey } from "./api-key.ts";
 import { isJsonObject, type JsonObject } from "./json-object.ts";
 import type { Principal } from "./principal.ts";
 
@@ -106,7 +107,8 @@ function readKey(name: string, entry: unknown, issuer: string): ApiKey | string[
       continue;
     }
     const end = Math.min(ends, expiresAtMs ?? 0);
-    const principal = { id: String(id), name, issuer, scopes: known, expiresAtMs: end };
+    const secretId = hashApiKey(`secret ${hash}`);
+    const principal = { id: String(id), name, issuer, scopes: known, expiresAtMs: end, secretId };
     read.push({ hash, expiresAtMs: end, principal: principalOf(principal) });
   }
   if (problems.length > 0 || expiresAtMs === undefined) return problems;
@@ -127,12 +129,14 @@ function principalOf({
   issuer,
   scopes,
   expiresAtMs,
+  secretId,
 }: {
   readonly id: string;
   readonly name: string;
   readonly issuer: string;
   readonly scopes: readonly string[];
   readonly expiresAtMs: number;
+  readonly secretId: string;
 }): Principal {
   return Object.freeze({
     kind: "key",
@@ -146,6 +150,7 @@ function principalOf({
     issuedAtSeconds: 0,
     sessionId: "",
     tokenId: id,
+    secretId,
     keyThumbprint: "",
     expiresAtMs,
   });

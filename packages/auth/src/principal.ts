@@ -23,6 +23,8 @@ export interface Principal {
   readonly sessionId: string;
   /** The token's `jti`; empty when it has none. */
   readonly tokenId: string;
+  /** Which of an API key's secrets was shown, by a digest; absent for everybody else. */
+  readonly secretId?: string;
   /**
    * RFC 7638 thumbprint of the key that the credential is bound to (`cnf.jkt`, RFC 9449 §6): it is worth nothing without
    * a proof by that key. Empty when it is bound to none.

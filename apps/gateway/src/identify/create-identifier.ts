@@ -1,4 +1,4 @@
-import { ANONYMOUS, type Fetch, type PasswordVerifier } from "@tidegate/auth";
+import { ANONYMOUS, type Fetch, type PasswordVerifier, type Principal } from "@tidegate/auth";
 import type { Clock, Random } from "@tidegate/clock";
 import type { Readiness } from "../admin/readiness.ts";
 import type { GatewayConfig } from "../config/schema.ts";
@@ -33,6 +33,10 @@ export interface ConfiguredIdentifier extends Identifier, Disposable {
   readiness(): readonly Readiness[];
   /** Forgets which passwords of these issuers' people were good. */
   forgetPasswords(issuers: readonly string[]): void;
+  /** As `KeyCredentials.renew`. */
+  renewKey(principal: Principal): Principal | undefined;
+  /** As `KeyCredentials.whenChanged`. */
+  whenKeysChange(listener: () => void): void;
 }
 
 export interface IdentifierOptions {
@@ -145,7 +149,23 @@ class RouteIdentifier implements ConfiguredIdentifier {
     const kind = this.#byName.get(name);
     // A cookie of sessions that are not kept here proves nothing.
     if (kind === undefined) return refuse(refusal, REASON.credential_missing);
-    return kind.identify(request, refusal, caller);
+    const answer = kind.identify(request, refusal, caller);
+    if (name !== "ticket" || !(answer instanceof Promise)) return answer;
+    return answer.then((found) => {
+      if (found?.principal.kind !== "key") return found;
+      // A ticket is good for no longer than the key that fetched it.
+      const principal = this.#keys.renew(found.principal);
+      if (principal !== undefined) return { ...found, principal };
+      return refuseCredential("key-unknown", { refusal, log: this.#log });
+    });
+  }
+
+  renewKey(principal: Principal): Principal | undefined {
+    return this.#keys.renew(principal);
+  }
+
+  whenKeysChange(listener: () => void): void {
+    this.#keys.whenChanged(listener);
   }
 
   /**

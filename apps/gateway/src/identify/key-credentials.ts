@@ -1,10 +1,11 @@
-import { openKeysFile, createKeyVerifier, type KeyVerifier } from "@tidegate/auth";
+import { openKeysFile, createKeyVerifier, type KeyVerifier, type Principal } from "@tidegate/auth";
 import type { Clock } from "@tidegate/clock";
-import type { GatewayConfig, RouteConfig } from "../config/schema.ts";
+import type { GatewayConfig } from "../config/schema.ts";
 import { REASON } from "../judge/reason.ts";
 import type { Log } from "../record/logger.ts";
 import { askVerifiers, refuse, refuseCredential } from "./ask-verifiers.ts";
 import type { CredentialKind } from "./credential-kind.ts";
+import { createKeyInField, type KeyInField } from "./key-fields.ts";
 import type { KeyUse } from "./key-use.ts";
 import { credentialText } from "./presented-credential.ts";
 import { verifiersOfRoute } from "./verifiers-of-route.ts";
@@ -13,14 +14,15 @@ import { verifiersOfRoute } from "./verifiers-of-route.ts";
 interface KeyIssuer {
   readonly name: string;
   readonly verifier: KeyVerifier;
-  /** A field that may carry the key too, in lower case. */
-  readonly header: string | undefined;
 }
 
 /** API keys, with which fields may carry them. */
 export interface KeyCredentials extends CredentialKind {
-  /** The key in a field of its own, on a route that knows such a field; empty when there are several. */
-  inField(fields: readonly string[], route: RouteConfig): string | undefined;
+  readonly inField: KeyInField;
+  /** As `KeyVerifier.renew`, for a key of whichever file. */
+  renew(principal: Principal): Principal | undefined;
+  /** Runs `listener` whenever a file of keys has changed; one at a time. */
+  whenChanged(listener: () => void): void;
 }
 
 /**
@@ -41,33 +43,33 @@ export async function keyCredentials({
 }): Promise<KeyCredentials> {
   using opened = new DisposableStack();
   const issuers = new Map<string, KeyIssuer>();
+  let changed = (): void => {};
   for (const [name, issuer] of Object.entries(identity)) {
     if (issuer.kind !== "api-keys") continue;
     // What becomes of a changed file the main thread tells the log; it reads the same one.
-    const keys = opened.use(await openKeysFile({ path: issuer.file, clock }));
+    const onReload = (problem: Error | undefined): void => {
+      if (problem === undefined) changed();
+    };
+    const keys = opened.use(await openKeysFile({ path: issuer.file, clock, onReload }));
     const verifier = createKeyVerifier({ keys, clock });
-    issuers.set(name, { name, verifier, header: issuer.header });
+    issuers.set(name, { name, verifier });
   }
   assertDifferent(issuers);
   const issuersOf = verifiersOfRoute(issuers);
-  const hasFields = [...issuers.values()].some(({ header }) => header !== undefined);
   const owned = opened.move();
 
-  const inField = (fields: readonly string[], config: RouteConfig): string | undefined => {
-    if (!hasFields) return undefined;
-    const mine = issuersOf(config);
-    let found: string | undefined;
-    for (let at = 0; at + 1 < fields.length; at += 2) {
-      const name = fields[at]?.toLowerCase();
-      if (!mine.some(({ header }) => header !== undefined && header === name)) continue;
-      found = found === undefined ? fields[at + 1] : "";
-    }
-    return found;
-  };
+  const inField = createKeyInField({ identity });
+  const verifierOf = new Map(
+    [...issuers.values()].map(({ verifier }) => [verifier.issuer, verifier]),
+  );
 
   return {
     name: "key",
     inField,
+    renew: (principal) => verifierOf.get(principal.issuer)?.renew(principal),
+    whenChanged(listener) {
+      changed = listener;
+    },
     identify({ head, route, mayVerify }, refusal, caller) {
       const { config } = route;
       const field = inField(head.fields, config);
@@ -96,16 +98,6 @@ export async function keyCredentials({
       })),
     [Symbol.dispose]: () => owned.dispose(),
   };
-}
-
-/** Names of the fields that may carry keys, in lower case. */
-export function keyFieldsOf({ identity }: Pick<GatewayConfig, "identity">): ReadonlySet<string> {
-  const issuers = Object.values(identity);
-  return new Set(
-    issuers.flatMap((issuer) =>
-      issuer.kind === "api-keys" && issuer.header !== undefined ? [issuer.header] : [],
-    ),
-  );
 }
 
 /** Two files of one name would make two keys one. */

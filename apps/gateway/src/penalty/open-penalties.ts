@@ -15,6 +15,7 @@ import {
 import type { Readiness } from "../admin/readiness.ts";
 import type { GatewayConfig } from "../config/schema.ts";
 import { penaltyBegan, penaltyFailed } from "../record/events.ts";
+import { createKeyInField } from "../identify/key-fields.ts";
 import type { Log } from "../record/logger.ts";
 import { LIVE_KINDS, STRIKE_OUTCOMES, type Metrics } from "../record/metrics.ts";
 import type { LiveKind } from "../session/live-session.ts";
@@ -149,7 +150,14 @@ function openOnThread(
   };
   return {
     gate: new PenaltyGate({ store, names, clock }),
-    strikes: new Strikes({ store, names, denials, clock, struck }),
+    strikes: new Strikes({
+      store,
+      names,
+      denials,
+      clock,
+      struck,
+      keyInField: createKeyInField(config),
+    }),
     ended(kind) {
       counters[STRIKE_OUTCOMES.length + LIVE_KINDS.indexOf(kind)]! += 1;
     },

@@ -1,4 +1,5 @@
 import type { Clock } from "@tidegate/clock";
+import type { KeyInField } from "../identify/key-fields.ts";
 import { kindOfCredential } from "../identify/presented-credential.ts";
 import { CALL_KIND, type Peer, type Session } from "../judge/call.ts";
 import { isOwnLimit, keyOf, type LimitKey } from "../judge/limit-key.ts";
@@ -31,6 +32,7 @@ export class Strikes {
   readonly #names: CallerNames;
   readonly #denials: DenialCounts;
   readonly #clock: Clock;
+  readonly #keyInField: KeyInField;
   readonly #struck: (outcome: StrikeOutcome, error?: unknown) => void;
   readonly #view = createPenaltyView();
   /** Strikes on their way to the store. Further ones wait for the next refusal: who strikes so often has many. */
@@ -41,6 +43,8 @@ export class Strikes {
     readonly names: CallerNames;
     readonly denials: DenialCounts;
     readonly clock: Clock;
+    /** Default: no route knows a field for API keys. */
+    readonly keyInField?: KeyInField;
     /** Told of every strike; with `failed`, that it could not be made durable or shared. */
     readonly struck: (outcome: StrikeOutcome, error?: unknown) => void;
   }) {
@@ -48,6 +52,7 @@ export class Strikes {
     this.#names = options.names;
     this.#denials = options.denials;
     this.#clock = options.clock;
+    this.#keyInField = options.keyInField ?? (() => undefined);
     this.#struck = options.struck;
   }
 
@@ -60,7 +65,10 @@ export class Strikes {
     if (kind === CALL_KIND.handshake && isDocumentRoute(route)) return;
     const { policy } = refusal.detail as LimitDetail;
     // Before identification nobody has proved anything; with a credential it is not known yet whether they can.
-    if (policy.stage === "address" && route.config.auth !== "none" && hasCredential(visit)) return;
+    const showsCredential = (): boolean =>
+      kindOfCredential(visit.head) !== "none" ||
+      this.#keyInField(visit.head.fields, route.config) !== undefined;
+    if (policy.stage === "address" && route.config.auth !== "none" && showsCredential()) return;
     const bytes = call?.bytes ?? 0;
     this.#count({ session, peer }, refusal, { isSocket: false, bytes });
   }
@@ -153,8 +161,6 @@ function find(refusal: Refusal, wanted: (use: LimitUse) => boolean): LimitUse | 
 }
 
 const isOfUser = ({ parts }: LimitKey): boolean => parts.length === 1 && parts[0] === "user";
-
-const hasCredential = ({ head }: Visit): boolean => kindOfCredential(head) !== "none";
 
 function isDocumentRoute({ config }: Route): boolean {
   return config.websocket !== undefined && DOCUMENT_CLASSES.has(config.websocket.classes);

@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { parseUsersFile } from "@tidegate/auth";
+import { parseKeysFile, parseUsersFile } from "@tidegate/auth";
 import type { Clock } from "@tidegate/clock";
 import type { RevocationSource } from "../admin/revocation-pages.ts";
 import type { GatewayConfig } from "../config/schema.ts";
@@ -49,7 +49,7 @@ export function revocationSource(
   };
 }
 
-/** Issuers by their name under `identity`; a users file says itself what it is called. */
+/** Issuers by their name under `identity`; files of users and of keys say themselves what they are called. */
 async function issuersOf({ identity }: GatewayConfig): Promise<ReadonlyMap<string, string>> {
   const issuers = new Map<string, string>();
   for (const [name, issuer] of Object.entries(identity)) {
@@ -57,12 +57,16 @@ async function issuersOf({ identity }: GatewayConfig): Promise<ReadonlyMap<strin
     else if (issuer.kind === "users-file") {
       const text = await readFile(issuer.file, "utf8");
       issuers.set(name, parseUsersFile(text, issuer.file).issuer);
+    } else {
+      const text = await readFile(issuer.file, "utf8");
+      issuers.set(name, parseKeysFile(text, issuer.file).issuer);
     }
   }
   return issuers;
 }
 
 function longestTokenSeconds({ identity }: GatewayConfig, issuer: string): number {
+  if (issuer.startsWith(KEYS_FILE)) return KEY_SECONDS;
   let longest = 0;
   for (const one of Object.values(identity))
     if (one.kind === "oidc" && one.issuer === issuer)
@@ -70,5 +74,9 @@ function longestTokenSeconds({ identity }: GatewayConfig, issuer: string): numbe
   return longest === 0 ? LONGEST_UNKNOWN_SECONDS : longest;
 }
 
+/** What the issuers of keys files begin with. */
+const KEYS_FILE = "urn:tidegate:keys:";
+/** A key may have no end, so its revocation has none that anybody will see: a hundred years. */
+const KEY_SECONDS = 100 * 365 * 86_400;
 /** Of an issuer without tokens, or one that is configured no more: a day, the default of the longest token. */
 const LONGEST_UNKNOWN_SECONDS = 86_400;

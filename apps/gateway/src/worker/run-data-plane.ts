@@ -14,7 +14,7 @@ import { sessionCredentials } from "../browser-session/session-credentials.ts";
 import { WorkerSessions } from "../browser-session/worker-sessions.ts";
 import type { GatewayConfig, UpstreamConfig } from "../config/schema.ts";
 import { createIdentifier } from "../identify/create-identifier.ts";
-import { keyFieldsOf } from "../identify/key-credentials.ts";
+import { keyFieldsOf } from "../identify/key-fields.ts";
 import { noteKeyUse } from "../identify/key-use.ts";
 import { joinProofMemory } from "../identify/proof-memory.ts";
 import type { OpenPasswords } from "../identify/open-passwords.ts";
@@ -143,14 +143,24 @@ export async function runDataPlane(options: DataPlaneOptions): Promise<RunningDa
   const liveSessions = parts.use(
     new LiveSessions({
       clock,
-      mayGoOn: ({ principal }, peer) =>
-        revocations.refuses(principal) ? REVOKED : penalties?.gate.endingOf(principal, peer),
-      renew: browserSessions?.renew,
+      mayGoOn({ principal }, peer) {
+        const isWithdrawn =
+          principal.kind === "key" && identifier.renewKey(principal) === undefined;
+        if (isWithdrawn || revocations.refuses(principal)) return REVOKED;
+        return penalties?.gate.endingOf(principal, peer);
+      },
+      renew(session) {
+        browserSessions?.renew(session);
+        // A rotation gives an end to a secret that had none.
+        if (session.principal.kind === "key")
+          session.principal = identifier.renewKey(session.principal) ?? session.principal;
+      },
       ended: ({ kind: why }, kind) => {
         if (why === "penalised") penalties?.ended(kind);
       },
     }),
   );
+  identifier.whenKeysChange(() => void liveSessions.judgeAgain());
   if (browserSessions !== undefined) browserSessions.live = liveSessions;
   options.main.whenTold(PENALTIES_CHANGED, () => {
     const ended = liveSessions.judgeAgain();
