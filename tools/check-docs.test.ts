@@ -44,7 +44,8 @@ test("the README's commands run against the demo", { skip: missingProgram("curl"
       written
         .replaceAll("localhost:8080", `localhost:${ports.gateway}`)
         .replaceAll("localhost:9090", `localhost:${ports.admin}`)
-        .replaceAll(/(?:\.\/)?\.tidegate\//g, `${dataFolder}/`),
+        .replaceAll(/(?:\.\/)?\.tidegate\//g, `${dataFolder}/`)
+        .replaceAll(/node_modules\/\.bin\/tidegate token/g, `TIDEGATE_DATA='${dataFolder}' $&`),
   });
   const last = runs.at(-1);
   assert.equal(code, 0, `README.md:${last?.block.line}: a command failed:\n${last?.output}`);
