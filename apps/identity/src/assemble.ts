@@ -123,6 +123,7 @@ export async function assembleIdentity(
   const admin = createAdminApp({
     token: secrets.adminToken,
     administration: createPeopleAdministration({ people, sessions, random, events }),
+    events,
     rotateKeys: (when) => provider.rotateKeys(when),
     random,
     logger,

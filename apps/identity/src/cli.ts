@@ -10,7 +10,7 @@ export const USAGE = `Usage: main.ts                                serve, confi
        main.ts people show <name>
        main.ts people disable <name>          ends everything of theirs, everywhere
        main.ts people enable <name>
-       main.ts people reset <name> [--password-stdin]
+       main.ts people reset <name> [--password-stdin | --send-link]
        main.ts people sessions <name>
        main.ts people end-sessions <name>
        main.ts keys rotate [--at-once]        at once: when the present keys may be known to somebody
@@ -45,7 +45,7 @@ export async function runCommand(words: readonly string[], io: CliIo): Promise<v
     case "people end-sessions":
       return printEnded(io, await ask(io, "POST", `${personPath(who)}/end-sessions`));
     case "people reset":
-      return reset(io, required(who), values["password-stdin"] === true);
+      return reset(io, required(who), values);
     case "people sessions":
       return printSessions(io, await ask(io, "GET", `${personPath(who)}/sessions`));
     case "keys rotate":
@@ -68,6 +68,7 @@ function readOptions(words: readonly string[]) {
         email: { type: "string" },
         "display-name": { type: "string" },
         "password-stdin": { type: "boolean" },
+        "send-link": { type: "boolean" },
         "at-once": { type: "boolean" },
       },
     });
@@ -113,8 +114,15 @@ async function create(
   printPassword(io, made);
 }
 
-async function reset(io: CliIo, who: string, hasPassword: boolean): Promise<void> {
-  const body = hasPassword ? { password: await readPassword(io) } : {};
+async function reset(
+  io: CliIo,
+  who: string,
+  values: ReturnType<typeof readOptions>["values"],
+): Promise<void> {
+  const body = {
+    ...(values["password-stdin"] === true && { password: await readPassword(io) }),
+    ...(values["send-link"] === true && { send: "link" }),
+  };
   const person = await ask(io, "POST", `${personPath(who)}/reset`, body);
   printPerson(io, person);
   printPassword(io, person);
@@ -137,9 +145,10 @@ const printPerson = (io: CliIo, person: Json): void =>
 
 const textOf = (value: unknown): string => (typeof value === "string" ? value : "-");
 
-/** Made by the provider, shown this once. */
+/** Made by the provider, shown this once; or on its way to the person. */
 function printPassword(io: CliIo, answer: Json): void {
   if (answer["password"] !== undefined) io.print(`password\t${textOf(answer["password"])}`);
+  if (answer["sent"] !== undefined) io.print(`sent\t${textOf(answer["sent"])}`);
 }
 
 function printEnded(io: CliIo, person: Json): void {

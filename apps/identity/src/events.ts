@@ -38,6 +38,8 @@ export interface IdentityEvents {
   basicRefused(facts: { clientId: string; network: string; why: string }): void;
   administered(facts: { action: string; personId?: string | undefined; isDone: boolean }): void;
   keysChanged(facts: { kids: readonly string[] }): void;
+  /** What oidc-provider said about itself while it was loaded, and what that means here. */
+  libraryNoticed(facts: { notice: string; meaning: string }): void;
   /** A bug or broken machine below the protocol. */
   failed(facts: { what: string; error: unknown }): void;
 }
@@ -60,6 +62,7 @@ export function createIdentityEvents(logger: Logger): IdentityEvents {
     basicRefused: info("basic.refused"),
     administered: info("people.administered"),
     keysChanged: info("keys.changed"),
+    libraryNoticed: info("library.noticed"),
     failed: ({ what, error }) => logger.error({ event: "identity.failed", what, err: error }),
   };
 }

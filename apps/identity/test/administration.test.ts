@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync, statSync } from "node:fs";
 import { describe, test } from "node:test";
 import { runCommand } from "../src/cli.ts";
+import { letterTo } from "./outbox.ts";
 import { PASSWORD, startIdentityUnderTest, type IdentityUnderTest } from "./identity-under-test.ts";
 
 const tokenOf = (identity: IdentityUnderTest): string =>
@@ -117,6 +118,72 @@ describe("the command line", () => {
     await assert.rejects(party.signIn(identity.browser(), again), /No answer for the client/);
     await command(identity, ["people", "enable", "edsger"]);
     assert.ok((await party.signIn(identity.browser(), again)).access_token);
+  });
+
+  test("reset --send-link mails a link that works once, and says when nobody can be reached", async () => {
+    await using identity = await startIdentityUnderTest();
+    await command(identity, ["people", "create", "edsger"]);
+    for (const words of [
+      ["people", "reset", "edsger", "--send-link"],
+      ["people", "reset", "ada", "--send-link", "--password-stdin"],
+    ]) {
+      await assert.rejects(command(identity, words, "a fine long passphrase"), /Cannot do it \(4/);
+    }
+    await command(identity, ["people", "disable", "grace"]);
+    await assert.rejects(command(identity, ["people", "reset", "grace", "--send-link"]), /409/);
+    const party = await identity.relyingParty();
+    await party.signIn(identity.browser());
+    const said = await command(identity, ["people", "reset", "ada", "--send-link"]);
+    assert.deepEqual(said[1], ["sent", "link"]);
+    assert.equal((await command(identity, ["people", "sessions", "ada"])).length, 1);
+    const letter = await letterTo(identity, "ada@example.org", "token=");
+    const link = /http:\S+token=\S+/.exec(letter)?.[0] ?? "";
+    const browser = identity.browser();
+    await browser.open(link);
+    const done = await browser.submit({ password: "lantern orbit maple" });
+    assert.match(done.url, /\/reset\/done$/);
+    assert.deepEqual(await command(identity, ["people", "sessions", "ada"]), []);
+    const login = { login: "ada", password: "lantern orbit maple" };
+    assert.ok((await party.signIn(identity.browser(), login)).access_token);
+    assert.match((await identity.browser().open(link)).text, /link was used already/);
+  });
+
+  test("lists page by page, and writes down every request, readings and refused ones too", async () => {
+    await using identity = await startIdentityUnderTest();
+    for (const name of ["alan", "barbara", "edsger"]) {
+      await command(identity, ["people", "create", name]);
+    }
+    const headers = { authorization: `Bearer ${tokenOf(identity)}` };
+    const pages: string[][] = [];
+    for (let after: string | undefined = ""; after !== undefined;) {
+      const url = `${identity.server.adminUrl}/people?limit=2&after=${after}`;
+      const page = (await (await fetch(url, { headers })).json()) as {
+        readonly people: readonly { readonly loginName: string }[];
+        readonly next?: string;
+      };
+      pages.push(page.people.map(({ loginName }) => loginName));
+      after = page.next;
+    }
+    assert.deepEqual(pages, [["ada", "alan"], ["barbara", "edsger"], ["grace"]]);
+    await command(identity, ["people", "show", "ada"]);
+    await command(identity, ["people", "sessions", "ada"]);
+    for (const action of ["disable", "enable", "reset", "end-sessions"]) {
+      await command(identity, ["people", action, "ada"]);
+    }
+    await (await fetch(`${identity.server.adminUrl}/people`)).body?.cancel();
+    const lines = identity.log().filter(({ event }) => event === "people.administered");
+    assert.deepEqual(
+      lines.map(({ action, isDone, personId }) => [action, isDone, personId === identity.adaId]),
+      [
+        ...["create", "create", "create", "list", "list", "list"].map((one) => [one, true, false]),
+        ...["show", "sessions", "disable", "enable", "reset", "end-sessions"].map((one) => [
+          one,
+          true,
+          true,
+        ]),
+        ["authenticate", false, false],
+      ],
+    );
   });
 
   test("says plainly when no provider is there", async () => {

@@ -3,7 +3,7 @@ import { statSync } from "node:fs";
 import { request } from "node:http";
 import { fileURLToPath } from "node:url";
 import { describe, test } from "node:test";
-import { startProcess, tempFolder, type RunningProcess } from "@tidegate/testkit";
+import { rawConnection, startProcess, tempFolder, type RunningProcess } from "@tidegate/testkit";
 
 const MAIN = fileURLToPath(new URL("../src/main.ts", import.meta.url));
 
@@ -60,7 +60,17 @@ describe("the process", () => {
     });
     assert.equal(foreign.status, 403);
     assert.equal(statSync(data).mode & 0o777, 0o700);
+    // A body that never comes: the library's server would print its stack.
+    const { port } = new URL(running.url);
+    await using broken = await rawConnection(Number(port));
+    await broken.write(
+      `POST /token HTTP/1.1\r\nHost: localhost:${port}\r\nContent-Length: 9\r\n\r\ngr`,
+    );
+    broken.socket.end();
+    await broken.ended();
     const { code } = await running.stop();
     assert.equal(code, 0);
+    assert.equal(running.stderr(), "", "everything is said by the logger");
+    assert.equal(running.stdout().split("library.noticed").length, 2, "once, and explained");
   });
 });

@@ -8,6 +8,7 @@ import {
   type FastifyInstance,
   type FastifyRequest,
 } from "fastify";
+import type { IdentityEvents } from "../events.ts";
 import type { Person } from "../people/person.ts";
 import type { SessionRecord } from "../provider/session-store.ts";
 import { answerFailures } from "../web/failure-answer.ts";
@@ -17,6 +18,7 @@ import type { NewAccount, PeopleAdministration } from "./people-administration.t
 export interface AdminAppOptions {
   readonly token: string;
   readonly administration: PeopleAdministration;
+  readonly events: IdentityEvents;
   readonly rotateKeys: (when: "in-order" | "at-once") => Promise<void>;
   readonly random: Random;
   readonly logger: Logger;
@@ -41,6 +43,7 @@ export function createAdminApp(options: AdminAppOptions): FastifyInstance {
     reply.headers({ "cache-control": "no-store", "x-content-type-options": "nosniff" });
     if (!isLoopbackHost(request.headers.host)) throw new Refused(421, "Not a name of this server.");
     if (!hasToken(request, options.token)) {
+      options.events.administered({ action: "authenticate", isDone: false });
       throw new Refused(401, "The administrators' token is missing or wrong.", {
         fields: { "www-authenticate": 'Bearer realm="identity-admin"' },
       });
@@ -72,7 +75,13 @@ export function createAdminApp(options: AdminAppOptions): FastifyInstance {
     toJson(await administration.enable(params.who)),
   );
   app.post<Who>("/people/:who/reset", async ({ params, body }) => {
-    const { password } = readObject(body ?? {}, ["password"]);
+    const { password, send } = readObject(body ?? {}, ["password", "send"]);
+    if (send !== undefined) {
+      if (send !== "link" || password !== undefined) {
+        throw new Refused(400, "send must be link, and comes without a password.");
+      }
+      return { ...toJson(await administration.sendReset(params.who)), sent: "link" };
+    }
     const { person, ...made } = await administration.reset(params.who, password);
     return { ...toJson(person), ...made };
   });

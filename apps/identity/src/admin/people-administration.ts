@@ -32,6 +32,11 @@ export interface PeopleAdministration {
     who: string,
     password: string | undefined,
   ): Promise<{ readonly person: Person; readonly password?: string }>;
+  /**
+   * Mails them a link to choose a password themselves. Until they do, the old one works and sessions go on.
+   * @throws {Refused} 409 when no letter can reach them, 503 when too many letters wait
+   */
+  sendReset(who: string): Promise<Person>;
   sessions(who: string): Promise<readonly SessionRecord[]>;
   endSessions(who: string): Promise<{ readonly person: Person; readonly endedSessions: number }>;
   /** @throws {Refused} 404 when it is not theirs */
@@ -75,9 +80,21 @@ export function createPeopleAdministration(parts: {
   const done = (action: string, personId: string): void =>
     events.administered({ action, personId, isDone: true });
 
+  /** Reading is written down too: whose data was looked at is a question that gets asked. */
+  const read = (action: string, personId?: string): void =>
+    events.administered({ action, personId, isDone: true });
+
   return {
-    list: (page) => store.list({ ...page }),
-    find,
+    async list(page) {
+      const found = await store.list({ ...page });
+      read("list");
+      return found;
+    },
+    async find(who) {
+      const person = await find(who);
+      read("show", person.id);
+      return person;
+    },
     async create(account) {
       const loginName = parseLoginName(account.loginName);
       if (loginName === undefined) {
@@ -130,7 +147,28 @@ export function createPeopleAdministration(parts: {
       done("reset", id);
       return { person: await again(id), ...(given === undefined && { password }) };
     },
-    sessions: async (who) => sessions.list((await find(who)).id),
+    async sendReset(who) {
+      const person = await find(who);
+      const outcome = await people.reset.sendTo(person);
+      events.administered({
+        action: "send-reset",
+        personId: person.id,
+        isDone: outcome === "sent",
+      });
+      switch (outcome) {
+        case "sent":
+          return person;
+        case "unreachable":
+          throw new Refused(409, "They are disabled, or have no address that was confirmed.");
+        case "full":
+          throw new Refused(503, "Too many letters wait.", { fields: { "retry-after": "60" } });
+      }
+    },
+    async sessions(who) {
+      const { id } = await find(who);
+      read("sessions", id);
+      return sessions.list(id);
+    },
     async endSessions(who) {
       const person = await find(who);
       const endedSessions = await sessions.endAll(person.id, "ended-by-administrator");

@@ -17,6 +17,8 @@ export type ResetOutcome =
   /** Unknown, used, or too old: all the same to whoever has it. */
   | { readonly outcome: "expired" }
   | Wait;
+/** `unreachable`: no address that was verified, or disabled. `full`: too many letters wait. */
+export type SendOutcome = "sent" | "unreachable" | "full";
 interface Wait {
   readonly outcome: "wait" | "busy";
   readonly retryAfterMs: number;
@@ -29,6 +31,11 @@ export interface PasswordReset {
    * whether there is such a person is looked up after the answer (ASVS 6.3.8).
    */
   request(ask: { readonly login: string; readonly network: string }): ResetRequest;
+  /**
+   * Mails a link because an administrator wants so: outside of the budgets of strangers, and the answer says what happened.
+   * The old password works until the link is used.
+   */
+  sendTo(person: Person): Promise<SendOutcome>;
   /** Whose password a link changes, while it works. Spends nothing: mail scanners follow links too. */
   find(token: string): Promise<Person | undefined>;
   /** Spends the token and sets the password: exactly one of parallel calls wins. Sessions are the caller's to end. */
@@ -66,8 +73,10 @@ export function createPasswordReset({
   /** Bounded by MAX_LOOKUPS. */
   const lookups = new Set<Promise<void>>();
 
-  const send = async (person: Person): Promise<void> => {
-    if (person.email === undefined || !person.isEmailVerified || person.isDisabled) return;
+  const send = async (person: Person): Promise<SendOutcome> => {
+    if (person.email === undefined || !person.isEmailVerified || person.isDisabled) {
+      return "unreachable";
+    }
     const token = createSecretToken(random);
     await query.transaction().execute(async (queries) => {
       await queries
@@ -93,7 +102,8 @@ export function createPasswordReset({
         .execute();
     });
     const { email, loginName } = person;
-    mail.post("reset-password", letters.resetPassword({ email, loginName }, token));
+    const letter = letters.resetPassword({ email, loginName }, token);
+    return mail.post("reset-password", letter) ? "sent" : "full";
   };
 
   const lookUp = async (login: string): Promise<void> => {
@@ -128,6 +138,7 @@ export function createPasswordReset({
       lookups.add(lookup);
       return { outcome: "asked" };
     },
+    sendTo: send,
     find,
     async redeem(token, password) {
       const person = await find(token);

@@ -1,4 +1,5 @@
-import { errors, type Adapter, type AdapterPayload } from "oidc-provider";
+import type { Adapter, AdapterPayload } from "oidc-provider";
+import { errors } from "./library.ts";
 import type { ArtifactStore } from "./artifact-store.ts";
 import { GRACE_SECONDS } from "./refresh-rotation.ts";
 

@@ -1,6 +1,6 @@
 import type { Clock, Random } from "@tidegate/clock";
 import { createKeyedLimiter } from "@tidegate/limits";
-import { errors, Provider } from "oidc-provider";
+import { errors, Provider } from "./library.ts";
 import type { KoaContextWithOIDC } from "oidc-provider";
 
 /** How many token requests a client may make. */

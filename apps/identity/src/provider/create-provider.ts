@@ -1,4 +1,5 @@
-import { Provider, type Configuration, type KoaContextWithOIDC } from "oidc-provider";
+import type { Configuration, KoaContextWithOIDC } from "oidc-provider";
+import { Provider } from "./library.ts";
 import { accessTokenClaims } from "./access-token-claims.ts";
 import { CLAIMS, findAccount, type AccountPerson } from "./accounts.ts";
 import { createArtifactAdapter } from "./artifact-adapter.ts";

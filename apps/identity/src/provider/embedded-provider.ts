@@ -1,7 +1,6 @@
 import { join } from "node:path";
 import type { Clock, Random, Timer } from "@tidegate/clock";
 import type { Database } from "@tidegate/service-kit";
-import { Provider } from "oidc-provider";
 import type { IdentityEvents } from "../events.ts";
 import type { AccountPerson } from "./accounts.ts";
 import { ArtifactStore } from "./artifact-store.ts";
@@ -11,6 +10,7 @@ import { CLIENT_RATE, createClientRate, type ClientRateLimit } from "./client-ra
 import { ConsentStore } from "./consents.ts";
 import { createProvider } from "./create-provider.ts";
 import { LEVELS, type Level } from "./levels.ts";
+import { LIBRARY_NOTICES, Provider } from "./library.ts";
 import { LogoutDeliveries } from "./logout-deliveries.ts";
 import { noteRefresh, observe } from "./observe-provider.ts";
 import type { ProviderPages } from "./provider-pages.ts";
@@ -56,6 +56,9 @@ export interface EmbeddedProvider extends AsyncDisposable {
   keepHouse(): Promise<void>;
 }
 
+const NOTICE_MEANING =
+  "oidc-provider was written for another release of Node; Tidegate is tested on the one it pins. Nothing has to be done.";
+
 // What has expired is refused at once; sweeping only frees the space.
 const HOUSEKEEPING_INTERVAL_MS = 60_000;
 // 500 rows each: what a minute of the busiest permitted traffic leaves behind, several times over.
@@ -66,6 +69,7 @@ export async function openEmbeddedProvider(
 ): Promise<EmbeddedProvider> {
   const { clock, random, database, events, secrets, pages } = options;
   const nowSeconds = (): number => Math.floor(clock.wallMs() / 1_000);
+  for (const notice of LIBRARY_NOTICES) events.libraryNoticed({ notice, meaning: NOTICE_MEANING });
   const keys = await SigningKeys.open({
     file: join(options.dataFolder, "signing-keys.json"),
     clock,

@@ -1,14 +1,14 @@
 import { decodeJwt } from "jose";
-import {
-  errors,
+import type {
+  ClaimsParameter,
+  ClaimsParameterMember,
   interactionPolicy,
-  type ClaimsParameter,
-  type ClaimsParameterMember,
-  type KoaContextWithOIDC,
+  KoaContextWithOIDC,
 } from "oidc-provider";
 import { currentLevel, type Level } from "./levels.ts";
+import { errors, interactionPolicy as policies } from "./library.ts";
 
-const { Check, base } = interactionPolicy;
+const { Check, base } = policies;
 
 /**
  * When people are asked something. The library's own policy with these changes:

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Provider } from "oidc-provider";
+import { Provider } from "./library.ts";
 import { refuseDevelopmentPages } from "./library-changes.ts";
 
 test("refuseDevelopmentPages() stops the start while the library's own pages would sign in anybody", () => {

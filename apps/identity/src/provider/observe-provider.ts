@@ -1,3 +1,4 @@
+import type { EventEmitter } from "node:events";
 import type Provider from "oidc-provider";
 import type { KoaContextWithOIDC } from "oidc-provider";
 import type { IdentityEvents } from "../events.ts";
@@ -26,6 +27,11 @@ export function observe(
   provider.on("introspection.error", refused("introspection"));
   provider.on("revocation.error", refused("revocation"));
   provider.on("pushed_authorization_request.error", refused("request"));
+  // Koa prints what nobody listens to, with its stack: a connection that broke in the middle of a body would do it each time.
+  (provider as EventEmitter).on("error", (error: Error & { readonly code?: string }) => {
+    const isBroken = error.code?.startsWith("HPE_") === true || error.code === "ECONNRESET";
+    if (!isBroken) events.failed({ what: "request", error });
+  });
   provider.on("server_error", (_ctx, error) => events.failed({ what: "request", error }));
   provider.on("grant.revoked", (ctx) => {
     const token = ctx.oidc.entities.RefreshToken;

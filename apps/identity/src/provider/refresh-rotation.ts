@@ -1,5 +1,5 @@
 import { createHmac } from "node:crypto";
-import { Provider } from "oidc-provider";
+import { Provider } from "./library.ts";
 
 /**
  * How long a used refresh token still gets its successor. Long enough for a client whose answer was lost or that refreshed

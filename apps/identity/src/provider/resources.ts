@@ -1,4 +1,5 @@
-import { errors, type Configuration, type KoaContextWithOIDC } from "oidc-provider";
+import type { Configuration, KoaContextWithOIDC } from "oidc-provider";
+import { errors } from "./library.ts";
 import type { ClientEntry, Resource } from "./client-file.ts";
 import { LIFETIMES } from "./lifetimes.ts";
 
