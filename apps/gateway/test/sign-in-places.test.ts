@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { systemClock } from "@tidegate/clock";
 import { assertPage, FLOW, setUpSessions, untilCallback } from "./session-harness.ts";
 import { TestBrowser } from "./test-browser.ts";
 
@@ -46,8 +47,8 @@ describe("where people are sent", () => {
     );
   });
 
-  test("many tabs may begin at once; the oldest of more than five is told to begin again", async () => {
-    await using t = await setUpSessions();
+  test("many tabs may begin at once, over two workers; the oldest of more than five is told to begin again", async () => {
+    await using t = await setUpSessions({ threads: 2 });
     const browser = new TestBrowser();
     const callbacks: URL[] = [];
     for (let tab = 0; tab < 6; tab++) callbacks.push(await untilCallback(t, browser));
@@ -57,5 +58,23 @@ describe("where people are sent", () => {
       assert.equal((await browser.open(callback)).status, 303);
     assert.equal((await t.call(browser, "/tasks/1")).status, 200);
     assert.equal(browser.cookie("localhost", FLOW), undefined);
+  });
+
+  test("one address is slowed after 60 sign-ins, whichever of two workers it comes to, and nobody is refused", async () => {
+    // Nothing comes back meanwhile, however slow the machine is.
+    const clock = { ...systemClock, monotonicMs: () => 1_000_000 };
+    await using t = await setUpSessions({ threads: 2, clock });
+    const host = new URL(t.url).host;
+    const lines = ["GET /.tidegate/sign-in?returnTo=/open HTTP/1.1", `Host: ${host}`];
+    const begin = () => t.gateway.ask([...lines, "Connection: close", "", ""].join("\r\n"));
+    const first = await Promise.all(Array.from({ length: 60 }, begin));
+    assert.deepEqual(new Set(first.map(({ status }) => status)), new Set([303]));
+    const beganMs = performance.now();
+    const late = await Promise.all(Array.from({ length: 4 }, begin));
+    assert.deepEqual(new Set(late.map(({ status }) => status)), new Set([303]));
+    assert.ok(performance.now() - beganMs >= 1_900, "the fourth waits for two seconds");
+    const requests = await t.gateway.loggedAtLeast("request", 64);
+    const workers = requests.map(({ connection }) => Math.floor(Number(connection) / 2 ** 32));
+    assert.equal(new Set(workers).size, 2, "both workers served");
   });
 });
