@@ -1,6 +1,7 @@
 // Longer than 400 lines: what one limiter over one real server promises, with the one set-up that all of it needs.
 
 import assert from "node:assert/strict";
+import { setTimeout as pass } from "node:timers/promises";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { after, before, describe, test } from "node:test";
 import { manualClock, systemClock, systemRandom } from "@tidegate/clock";
@@ -365,6 +366,19 @@ describe("while the store is lost", () => {
     own.process.signal("SIGCONT");
     await until(() => states.at(-1) === "up", "the store to be found again");
     await own[Symbol.asyncDispose]();
+  });
+
+  test("it is found by a node that began while it stood still, after the first question got no answer", async () => {
+    await using own = await startRedis();
+    const states: string[] = [];
+    own.process.signal("SIGSTOP");
+    const opening = openNode([window(5)], { url: own.url, states });
+    // Longer than the first question is waited for.
+    await pass(600);
+    own.process.signal("SIGCONT");
+    await using node = await opening;
+    assert.deepEqual(states, ["lost", "up"]);
+    assert.equal(await callerOf(node, "ada").acquire(1), admitted);
   });
 
   test("a call whose connection is cut between execution and reply is executed once and not again", async () => {

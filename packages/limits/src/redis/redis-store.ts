@@ -186,11 +186,16 @@ export class RedisStore implements LimitStore {
 
   /** After each new connection, before anything else is asked on it. */
   async #begin(): Promise<void> {
-    if (await this.#readRun()) {
-      await this.#readClock();
-      this.#breaker.succeed();
-      if (this.#runId !== undefined) this.#enter("up", "connected");
+    if (!(await this.#readRun())) {
+      if (this.#timer === undefined) return;
+      // Only an open breaker is probed: without this a server that was slow just once, at the start, would never be asked again.
+      this.#breaker.trip(this.#clock.monotonicMs());
+      this.#enter("lost", "the first question on a new connection got no answer");
+      return;
     }
+    await this.#readClock();
+    this.#breaker.succeed();
+    if (this.#runId !== undefined) this.#enter("up", "connected");
   }
 
   async #readRun(): Promise<boolean> {
