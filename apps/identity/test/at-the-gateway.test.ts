@@ -97,7 +97,7 @@ async function statusOf(url: string, headers: Readonly<Record<string, string>>):
 }
 
 describe("the embedded provider behind the gateway", () => {
-  test("disabling a person ends their live socket, browser session, opaque tokens and refreshes, and nobody else's", async () => {
+  test("disabling a person ends their live socket, browser session, tokens of every kind, passwords and refreshes, and nobody else's", async () => {
     await using demo = await startDemo();
     await using chromium = await startChromium();
     await using person = await chromium.newPerson();
@@ -143,7 +143,7 @@ describe("the embedded provider behind the gateway", () => {
     await demo.administer("/people/ada/disable");
     const code = await page.evaluate<number>("window.liveEnded");
     assert.ok(code === 4410 || code === 4401, `closed with ${code}`);
-    for (const way of ["session", "opaque"] as const) {
+    for (const way of ["session", "opaque", "basic", "jwt"] as const) {
       await waitFor(async () => (await ways[way]()) === 401, { what: `the end of ${way}` });
     }
     for (const { config, tokens } of [jwt, opaque]) {

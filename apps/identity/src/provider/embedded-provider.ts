@@ -17,7 +17,7 @@ import type { ProviderPages } from "./provider-pages.ts";
 import { superviseLibrary } from "./provider-mount.ts";
 import type { ProviderTables } from "./provider-schema.ts";
 import type { Secrets } from "./secrets.ts";
-import { SessionStore } from "./session-store.ts";
+import { NO_SESSION, SessionStore } from "./session-store.ts";
 import { signOutAtOnce } from "./sign-out.ts";
 import { SigningKeys } from "./signing-keys.ts";
 
@@ -91,7 +91,7 @@ export async function openEmbeddedProvider(
     clock,
     random,
     events,
-    isToldOfLogout: (clientId) => told.has(clientId),
+    toldOfLogout: told,
     wakeDeliveries: () => deliveries.wake(),
   });
 
@@ -194,7 +194,17 @@ async function sendLogout(
   const client = await provider.Client.find(logout.clientId);
   // It was taken out of the client file since: there is nobody to tell.
   if (client?.backchannelLogoutUri === undefined) return;
-  await (client as unknown as TellsLogout).backchannelLogout(logout.personId, logout.sid);
+  const telling = client as unknown as TellsLogout;
+  if (logout.sid !== NO_SESSION) {
+    await telling.backchannelLogout(logout.personId, logout.sid);
+    return;
+  }
+  // Back-Channel Logout 1.0 §2.4: without `sid` all sessions of the `sub`. The library leaves it out for clients that do not
+  // ask for it; this one does, and for this one token is taken for one that does not.
+  const asked = Object.create(telling, {
+    backchannelLogoutSessionRequired: { value: false },
+  }) as TellsLogout;
+  await asked.backchannelLogout(logout.personId, NO_SESSION);
 }
 
 /** A client as the library has it: makes the logout token (`typ: logout+jwt`, 120 s) and posts it, within 2.5 s. */

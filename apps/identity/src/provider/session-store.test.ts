@@ -31,7 +31,7 @@ function openStores(bounds?: ArtifactBounds): Stores {
     clock,
     random: systemRandom,
     events,
-    isToldOfLogout: (clientId) => clientId === "told",
+    toldOfLogout: new Set(["told"]),
     wakeDeliveries: () => undefined,
   });
   return {

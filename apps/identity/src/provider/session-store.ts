@@ -20,7 +20,8 @@ export interface SessionStoreOptions {
   readonly random: Random;
   readonly events: IdentityEvents;
   /** Whether a client wants to be told when a session ends. */
-  readonly isToldOfLogout: (clientId: string) => boolean;
+  /** Clients that have an address for logout tokens. */
+  readonly toldOfLogout: ReadonlySet<string>;
   /** Called after sessions ended that clients have to be told of. */
   readonly wakeDeliveries: () => void;
 }
@@ -128,7 +129,7 @@ export class SessionStore {
     readonly clientId: string;
     readonly sid: string;
   }): Promise<void> {
-    if (!this.#options.isToldOfLogout(logout.clientId)) return;
+    if (!this.#options.toldOfLogout.has(logout.clientId)) return;
     await this.#queueLogout(this.#queries, logout);
     this.#options.wakeDeliveries();
   }
@@ -213,6 +214,13 @@ export class SessionStore {
           );
       }
       await rest.execute();
+      if (!GONE.has(reason)) return;
+      // A password or a token shown elsewhere hangs on no session that this client took part in: it learns of the person.
+      const { personId } = everything;
+      for (const clientId of this.#options.toldOfLogout) {
+        await this.#queueLogout(queries, { personId, clientId, sid: NO_SESSION });
+        deliveries += 1;
+      }
     });
     for (const { uid, personId } of sessions) {
       this.#options.events.sessionEnded({ personId, sessionUid: uid, reason });
@@ -252,7 +260,7 @@ export class SessionStore {
     if (grants.length > 0) {
       await queries.deleteFrom("artifacts").where("grant_hash", "in", grants).execute();
     }
-    const told = ending.filter(({ clientId }) => this.#options.isToldOfLogout(clientId));
+    const told = ending.filter(({ clientId }) => this.#options.toldOfLogout.has(clientId));
     for (const { clientId, sid } of told) {
       await this.#queueLogout(queries, { personId, clientId, sid });
     }
@@ -286,6 +294,11 @@ export class SessionStore {
     return Math.floor(this.#options.clock.wallMs() / 1_000);
   }
 }
+
+/** After these nothing of the person may go on anywhere. */
+const GONE: ReadonlySet<EndReason> = new Set(["person-disabled", "person-deleted"]);
+/** Names everything of the person instead of one session. */
+export const NO_SESSION = "";
 
 /** Hashes of the grants that one session stands on. */
 async function grantsOf(queries: Transaction<ProviderTables>, uid: string): Promise<string[]> {
