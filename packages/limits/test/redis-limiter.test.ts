@@ -1,4 +1,5 @@
 // Longer than 400 lines: what one limiter over one real server promises, with the one set-up that all of it needs.
+// Runs alone: leases are refilled within milliseconds here, and other tests' work beside it would be taken for a stall.
 
 import assert from "node:assert/strict";
 import { setTimeout as pass } from "node:timers/promises";
